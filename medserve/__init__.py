@@ -1,0 +1,1 @@
+"""medserve: what a caller of the service installs."""

@@ -1,0 +1,1 @@
+"""Generated from proto/medserve/v1: `make gen`."""

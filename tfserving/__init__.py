@@ -1,0 +1,1 @@
+"""The part of the TensorFlow Serving wire format that the gateway speaks."""

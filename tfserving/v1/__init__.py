@@ -1,0 +1,1 @@
+"""Generated from proto/tfserving/v1: `make gen`."""
