@@ -36,9 +36,10 @@ def generate(out: Path) -> list[Path]:
     )  # fmt: skip
     for package in PACKAGES:
         (out / package / "__init__.py").write_text(INIT.format(package=package))
-        # A file without services yields stubs that hold nothing: leave them out.
+        # A file without services yields stubs that hold nothing, and the stubs of `tfserving` would call by the wrong name
+        # (on the wire the services are `tensorflow.serving`'s): leave both out.
         for source in (PROTO / package).glob("*.proto"):
-            if "\nservice " not in source.read_text():
+            if "\nservice " not in source.read_text() or package.startswith("tfserving"):
                 for ending in (".py", ".pyi"):
                     (out / package / f"{source.stem}_pb2_grpc{ending}").unlink(missing_ok=True)
     return sorted(p.relative_to(out) for package in PACKAGES for p in (out / package).rglob("*") if p.is_file())
