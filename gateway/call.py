@@ -1,0 +1,198 @@
+"""What travels between the stages: frozen, keyword-only, valid once constructed."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
+
+from gateway.errors import FieldInvalid
+from gateway.manifest import Coding, Manifest
+from gateway.tensor import DType, Tensor
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+class Action(StrEnum):
+    """What a caller may be allowed to do."""
+
+    INFER = "infer"
+    READ = "read"
+
+
+class PurposeOfUse(StrEnum):
+    """Why the data is used, by HL7's codes (v3 PurposeOfUse); empty where the caller didn't say."""
+
+    UNSPECIFIED = ""
+    TREATMENT = "TREAT"
+    EMERGENCY_TREATMENT = "ETREAT"
+    RESEARCH = "HRESCH"
+    QUALITY = "HQUALIMP"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selector:
+    """The model that a call names and how it chooses the version; both None means the newest that is ready."""
+
+    model: str
+    version: int | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TensorDeclaration:
+    """What an input says of itself before anything is allocated: `field` is its path in the request."""
+
+    field: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """What the transport knows of one call.
+
+    Attributes:
+        method: the full gRPC method, for example `/medserve.v1.InferenceService/Infer`.
+        action: what the caller wants to do.
+        request_id: the caller's name for the call or one made up for it.
+        selector: which model is asked; None where the call is about no model in particular.
+        authorization: the value of the `authorization` metadata; empty where none came. Never logged.
+        timeout_seconds: what is left of the caller's deadline; None where there is none.
+        size_bytes: the size of the message.
+        declarations: the shapes that the inputs declare.
+        purpose_of_use: why the data is used.
+        study_key, patient_key: what the call is about; only keyed hashes of them are ever written.
+    """
+
+    method: str
+    action: Action
+    request_id: str
+    selector: Selector | None
+    authorization: str
+    timeout_seconds: float | None
+    size_bytes: int
+    declarations: tuple[TensorDeclaration, ...] = ()
+    purpose_of_use: PurposeOfUse = PurposeOfUse.UNSPECIFIED
+    study_key: str = ""
+    patient_key: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises FieldInvalid for a request id that could hide a patient's data or break a log line."""
+        if not _REQUEST_ID.fullmatch(self.request_id):
+            message = "the request id takes 1 to 128 letters, digits, '.', '_', ':' and '-'"
+            raise FieldInvalid(message, field="context.request_id")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Principal:
+    """Who is calling, and what they may do: `models` and `actions` are names, `*` for any model."""
+
+    key_id: str
+    tenant: str
+    models: frozenset[str]
+    actions: frozenset[Action]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Route:
+    """Where a call goes.
+
+    Attributes:
+        model: the model's name.
+        version: the version; None leaves the choice to the model server.
+        label: the label that chose the version; empty where none did.
+        manifest: what the version says of itself; None for a model that the repository here doesn't hold.
+        by_default: True where the gateway chose the version itself, so that it may choose again if that one is gone.
+    """
+
+    model: str
+    version: int | None
+    label: str = ""
+    manifest: Manifest | None = None
+    by_default: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TensorInput:
+    """A tensor as the caller declares it; nothing of it is checked yet. `dtype` None: the caller named no type that there is."""
+
+    dtype: DType | None
+    shape: tuple[int, ...]
+    content: bytes
+    strings: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageInputData:
+    """An image as a file holds it: PNG or JPEG."""
+
+    content: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DicomInputData:
+    """A DICOM file (PS3.10)."""
+
+    content: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChannelData:
+    """One channel of a time series: `values` oldest first, NaN where missing."""
+
+    name: str
+    unit: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimeSeriesInputData:
+    """A time series; 0 Hz where the caller doesn't know the sampling frequency."""
+
+    channels: tuple[ChannelData, ...]
+    sampling_frequency_hz: float
+
+
+InputData = TensorInput | ImageInputData | DicomInputData | TimeSeriesInputData
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """The inputs of one item by name. An input without a value is None."""
+
+    inputs: Mapping[str, InputData | None]
+
+
+class Decision(Enum):
+    """What a finding says about its concept."""
+
+    UNSPECIFIED = auto()
+    PRESENT = auto()
+    ABSENT = auto()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One statement about the item, read from the output named `output`; `probability` from 0 to 1."""
+
+    output: str
+    code: Coding
+    probability: float
+    decision: Decision
+    operating_point: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caution:
+    """What a reader should know before relying on an answer: a stable reason, and the same for people."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What the model's outputs mean, most probable finding first, and the outputs themselves without the batch dimension."""
+
+    findings: tuple[Finding, ...]
+    warnings: tuple[Caution, ...]
+    outputs: Mapping[str, Tensor]
