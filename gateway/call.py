@@ -112,7 +112,7 @@ class Route:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TensorInput:
+class DeclaredTensor:
     """A tensor as the caller declares it; nothing of it is checked yet. `dtype` None: the caller named no type that there is."""
 
     dtype: DType | None
@@ -122,21 +122,21 @@ class TensorInput:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ImageInputData:
+class EncodedImage:
     """An image as a file holds it: PNG or JPEG."""
 
     content: bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DicomInputData:
+class DicomObject:
     """A DICOM file (PS3.10)."""
 
     content: bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ChannelData:
+class Channel:
     """One channel of a time series: `values` oldest first, NaN where missing."""
 
     name: str
@@ -145,14 +145,14 @@ class ChannelData:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TimeSeriesInputData:
+class TimeSeries:
     """A time series; 0 Hz where the caller doesn't know the sampling frequency."""
 
-    channels: tuple[ChannelData, ...]
+    channels: tuple[Channel, ...]
     sampling_frequency_hz: float
 
 
-InputData = TensorInput | ImageInputData | DicomInputData | TimeSeriesInputData
+InputData = DeclaredTensor | EncodedImage | DicomObject | TimeSeries
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
