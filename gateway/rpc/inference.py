@@ -1,0 +1,159 @@
+"""`medserve.v1.InferenceService`: the public messages to and from what the stages read."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import DecodeError
+
+from gateway.call import (
+    Call,
+    Channel,
+    Decision,
+    DeclaredTensor,
+    DicomObject,
+    EncodedImage,
+    InputData,
+    Item,
+    PurposeOfUse,
+    Selector,
+    TensorDeclaration,
+    TimeSeries,
+)
+from gateway.errors import RequestMalformed
+from gateway.pipeline import Inference, Pipeline
+from gateway.tensor import DType, Tensor
+from medserve.v1 import inference_pb2, manifest_pb2, tensor_pb2
+
+if TYPE_CHECKING:
+    from gateway.call import Coding
+
+SERVICE = "medserve.v1.InferenceService"
+
+_DTYPE = {number: DType[name.removeprefix("DATA_TYPE_")] for name, number in tensor_pb2.DataType.items() if number}
+_DATA_TYPE = {dtype: number for number, dtype in _DTYPE.items()}
+_PURPOSE_OF_USE = {
+    inference_pb2.PURPOSE_OF_USE_TREATMENT: PurposeOfUse.TREATMENT,
+    inference_pb2.PURPOSE_OF_USE_EMERGENCY_TREATMENT: PurposeOfUse.EMERGENCY_TREATMENT,
+    inference_pb2.PURPOSE_OF_USE_RESEARCH: PurposeOfUse.RESEARCH,
+    inference_pb2.PURPOSE_OF_USE_QUALITY: PurposeOfUse.QUALITY,
+}
+_DECISION = {
+    Decision.UNSPECIFIED: inference_pb2.DECISION_UNSPECIFIED,
+    Decision.PRESENT: inference_pb2.DECISION_PRESENT,
+    Decision.ABSENT: inference_pb2.DECISION_ABSENT,
+}
+
+
+class InferenceServicer:
+    """Answers `Infer`."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        """Takes the pipeline to delegate to."""
+        self._pipeline = pipeline
+
+    async def infer(self, call: Call, request: bytes) -> bytes:
+        """One `InferRequest` in, one `InferResponse` out."""
+        include_raw_outputs = False
+
+        def parse(bare: Call) -> tuple[Call, Item]:
+            nonlocal include_raw_outputs
+            try:
+                message = inference_pb2.InferRequest.FromString(request)
+            except DecodeError:
+                raise RequestMalformed("the request isn't an InferRequest: build it with the stubs of medserve.v1") from None
+            include_raw_outputs = message.options.include_raw_outputs
+            return _call_of(bare, message), Item(inputs={name: _input_of(value) for name, value in message.inputs.items()})
+
+        return response_of(await self._pipeline.infer(call, parse), include_raw_outputs=include_raw_outputs).SerializeToString()
+
+
+def _call_of(bare: Call, message: inference_pb2.InferRequest) -> Call:
+    choice = message.model.WhichOneof("version_choice")
+    return replace(
+        bare,
+        request_id=message.context.request_id or bare.request_id,
+        selector=Selector(
+            model=message.model.name,
+            version=message.model.version if choice == "version" else None,
+            label=message.model.version_label if choice == "version_label" else None,
+        ),
+        declarations=tuple(_declarations_of(message)),
+        purpose_of_use=_PURPOSE_OF_USE.get(message.context.purpose_of_use, PurposeOfUse.UNSPECIFIED),
+        study_key=message.context.study_key,
+        patient_key=message.context.patient_key,
+    )
+
+
+def _declarations_of(message: inference_pb2.InferRequest) -> list[TensorDeclaration]:
+    """The shapes that tensors declare. What an image or a DICOM object declares is bounded where it is decoded."""
+    return [
+        TensorDeclaration(field=f'inputs["{name}"].tensor.shape', shape=tuple(value.tensor.shape))
+        for name, value in message.inputs.items()
+        if value.WhichOneof("value") == "tensor"
+    ]
+
+
+def _tensor_of(message: inference_pb2.Input) -> DeclaredTensor:
+    tensor = message.tensor
+    return DeclaredTensor(
+        dtype=_DTYPE.get(tensor.data_type), shape=tuple(tensor.shape), content=tensor.content, strings=tuple(tensor.string_values)
+    )
+
+
+def _time_series_of(message: inference_pb2.Input) -> TimeSeries:
+    series = message.time_series
+    return TimeSeries(
+        channels=tuple(Channel(name=channel.name, unit=channel.unit, values=tuple(channel.values)) for channel in series.channels),
+        sampling_frequency_hz=series.sampling_frequency_hz,
+    )
+
+
+_INPUT_OF: dict[str, Callable[[inference_pb2.Input], InputData]] = {
+    "tensor": _tensor_of,
+    "dicom": lambda message: DicomObject(content=message.dicom.content),
+    "image": lambda message: EncodedImage(content=message.image.content),
+    "time_series": _time_series_of,
+}
+
+
+def _input_of(message: inference_pb2.Input) -> InputData | None:
+    form = message.WhichOneof("value")
+    return None if form is None else _INPUT_OF[form](message)
+
+
+def response_of(inference: Inference, *, include_raw_outputs: bool) -> inference_pb2.InferResponse:
+    """The public answer."""
+    route, reading = inference.route, inference.reading
+    response = inference_pb2.InferResponse(
+        request_id=inference.request_id,
+        served_by=inference_pb2.ServedBy(
+            model=route.model,
+            version=route.version or 0,
+            version_label=route.label,
+            weights_digest=route.manifest.weights_digest if route.manifest is not None else "",
+        ),
+        warnings=[inference_pb2.Warning(reason=caution.reason, message=caution.message) for caution in reading.warnings],
+    )
+    for finding in reading.findings:
+        response.findings.add(
+            output=finding.output,
+            code=_coding_of(finding.code),
+            probability=finding.probability,
+            decision=_DECISION[finding.decision],
+            operating_point=finding.operating_point,
+        )
+    if include_raw_outputs:
+        for name, tensor in reading.outputs.items():
+            response.raw_outputs[name].CopyFrom(_message_of(tensor))
+    return response
+
+
+def _coding_of(coding: "Coding") -> manifest_pb2.Coding:
+    return manifest_pb2.Coding(system=coding.system, code=coding.code, display=coding.display)
+
+
+def _message_of(tensor: Tensor) -> tensor_pb2.Tensor:
+    return tensor_pb2.Tensor(
+        data_type=_DATA_TYPE[tensor.dtype], shape=tensor.shape, content=bytes(tensor.content), string_values=tensor.strings
+    )

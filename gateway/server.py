@@ -1,0 +1,175 @@
+"""The composition root: makes the pieces from the settings, starts them in order, and ends them so that no accepted answer is lost."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from typing import Any
+
+import grpc
+import grpc.aio
+import structlog
+
+from gateway import tls
+from gateway.admission import Admission, AdmissionLimits
+from gateway.audit import AuditLog
+from gateway.authenticate import Authenticator
+from gateway.backend.client import Backend
+from gateway.backend.watch import StatusWatch
+from gateway.catalog import Catalog
+from gateway.metrics import Metrics
+from gateway.pipeline import Pipeline
+from gateway.preprocess import InputLimits, Preprocessor
+from gateway.repository import Repository
+from gateway.rpc.services import Health, register
+from gateway.settings import Settings, SettingsError
+
+_log = structlog.get_logger("gateway.server")
+
+# The transport refuses what is larger before it reads it; up to here a request gets our error, which names the limit.
+_TRANSPORT_MARGIN_BYTES = 1 << 20
+
+
+class Gateway:
+    """One gateway: `start`, then `stop`."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Makes the pieces; nothing listens yet. Raises SettingsError where the settings would leave patient data in the clear."""
+        self._settings = settings
+        try:
+            tls.require_tls_beyond_loopback(settings.listen.host, settings.listen.tls.enabled)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+        limits = settings.admission
+        self._admission = Admission(
+            AdmissionLimits(
+                max_request_bytes=limits.max_request_bytes,
+                max_elements=limits.max_elements,
+                max_calls=limits.max_calls,
+                max_calls_per_tenant=limits.max_calls_per_tenant,
+                default_timeout_seconds=limits.default_timeout_seconds,
+                max_timeout_seconds=limits.max_timeout_seconds,
+                min_timeout_seconds=limits.min_timeout_seconds,
+            )
+        )
+        self._catalog = Catalog(labels=settings.labels)
+        self._repository = Repository(settings.repository.path, self._catalog)
+        self._metrics = Metrics()
+        self._closing = AsyncExitStack()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.port = 0
+        self.metrics_port = 0
+
+    async def start(self) -> None:
+        """Starts everything; afterwards `port` and `metrics_port` say where."""
+        settings = self._settings
+        audit = AuditLog(settings.audit_file, settings.audit_secret_file)
+        self._closing.callback(audit.close)
+        backend = Backend(settings.backend.address, max_elements=settings.backend.max_output_elements)
+        self._closing.push_async_callback(backend.close)
+        self._watch = StatusWatch(backend, self._catalog, timeout_seconds=settings.backend.status_timeout_seconds)
+        pipeline = Pipeline(
+            authenticator=Authenticator(settings.api_keys_file),
+            admission=self._admission,
+            catalog=self._catalog,
+            preprocessor=Preprocessor(InputLimits(max_elements=settings.admission.max_elements, max_pixels=settings.admission.max_pixels)),
+            backend=backend,
+            status_watch=self._watch,
+            audit=audit,
+            metrics=self._metrics,
+            decoding_threads=settings.admission.decoding_threads,
+        )
+        self._closing.callback(pipeline.close)
+        self._server = grpc.aio.server(
+            options=(
+                ("grpc.max_receive_message_length", settings.admission.max_request_bytes + _TRANSPORT_MARGIN_BYTES),
+                ("grpc.max_send_message_length", -1),
+                # Two gateways on one port would take turns: a port that is taken is an error.
+                ("grpc.so_reuseport", 0),
+            )
+        )
+        self._health = register(self._server, pipeline, self._catalog)
+        await self._repository.refresh()
+        await asyncio.gather(*(self._watch.refresh(model) for model in self._catalog.published))
+        await self._update_health()
+        self.port = self._listen()
+        await self._server.start()
+        if settings.metrics.port >= 0:
+            self.metrics_port = self._metrics.serve(settings.metrics.host, settings.metrics.port)
+            self._closing.callback(self._metrics.close)
+        self._spawn(self._keep("repository", self._repository.refresh, settings.repository.poll_seconds))
+        self._spawn(self._keep("status", self._refresh_status, settings.backend.status_poll_seconds))
+
+    async def stop(self) -> None:
+        """Refuses new calls, lets those under way end, writes their audit, and closes. Safe to call once."""
+        await self._health.stop()
+        self._admission.drain()
+        if not await self._admission.wait_idle(self._settings.drain_seconds):
+            _log.warning("calls cut off", calls=self._admission.in_flight)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # The answers of calls that have just ended are still on their way out.
+        await self._server.stop(grace=1.0)
+        await self._closing.aclose()
+
+    def _listen(self) -> int:
+        listen = self._settings.listen
+        address = f"[{listen.host}]:{listen.port}" if ":" in listen.host else f"{listen.host}:{listen.port}"
+        try:
+            if not listen.tls.enabled:
+                return self._server.add_insecure_port(address)
+            return self._server.add_secure_port(address, self._credentials())
+        except RuntimeError:
+            message = f"listen: can't listen on {address}: another process may hold the port; choose one with --set listen.port=0"
+            raise SettingsError(message) from None
+
+    def _credentials(self) -> grpc.ServerCredentials:
+        settings = self._settings.listen.tls
+        if settings.certificate_file is not None and settings.private_key_file is not None:
+            certificate_file, private_key_file = settings.certificate_file, settings.private_key_file
+        else:
+            certificate = tls.development_certificate(settings.development_ca_folder)
+            certificate_file, private_key_file = certificate.certificate_file, certificate.private_key_file
+            _log.warning("development certificate", ca_file=str(certificate.ca_file), advice="set listen.tls.certificate_file in production")
+        try:
+            return grpc.ssl_server_credentials([(private_key_file.read_bytes(), certificate_file.read_bytes())])
+        except OSError as error:
+            message = f"listen.tls: {error.filename}: can't be read ({error.strerror})"
+            raise SettingsError(message) from None
+
+    async def _refresh_status(self) -> None:
+        await asyncio.gather(*(self._watch.refresh(model) for model in self._catalog.published))
+        await self._update_health()
+
+    async def _update_health(self) -> None:
+        await self._health.update(is_backend_reachable=self._watch.is_reachable is not False)
+        self._metrics.set_backend_up(self._watch.is_reachable is not False)
+
+    async def _keep(self, name: str, refresh: Any, poll_seconds: float) -> None:  # noqa: ANN401
+        """Refreshes for ever. A round that fails is logged, and the next one comes all the same."""
+        while True:
+            await asyncio.sleep(poll_seconds)
+            try:
+                await refresh()
+            except Exception:
+                _log.exception("refresh failed", what=name)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.add(asyncio.create_task(work))
+
+
+async def serve(settings: Settings) -> None:
+    """Runs a gateway until SIGTERM or SIGINT. Its first line on standard output says where it listens."""
+    gateway = Gateway(settings)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await gateway.start()
+    print(f"gateway listening on {settings.listen.host}:{gateway.port}", flush=True)  # noqa: T201 - parents read it
+    _log.info("listening", host=settings.listen.host, port=gateway.port, tls=settings.listen.tls.enabled, metrics_port=gateway.metrics_port)
+    await stopped.wait()
+    _log.info("stopping")
+    await gateway.stop()
+    _log.info("stopped")
