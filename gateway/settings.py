@@ -161,10 +161,10 @@ def load(file: Path | None, environment: Mapping[str, str], assignments: Sequenc
     for path, value in [*_from_environment(environment), *_from_arguments(assignments)]:
         section = document
         for key in path[:-1]:
-            section = section.setdefault(key, {}) if isinstance(section, dict) else {}
-            if not isinstance(section, dict):
-                message = f"{'.'.join(path)}: {key} is no section"
-                raise SettingsError(message)
+            section = section.setdefault(key, {}) if isinstance(section, dict) else None
+        if not isinstance(section, dict):
+            message = f"{'.'.join(path)}: there is no such setting"
+            raise SettingsError(message)
         section[path[-1]] = yaml.safe_load(value)
     try:
         settings = msgspec.convert(document, Settings, dec_hook=_decode)
