@@ -1,42 +1,43 @@
-"""Reads a model's outputs as its manifest says."""
+"""From the model's outputs to what they mean."""
 
 from collections.abc import Mapping
 
 from gateway.call import Caution, Reading
 from gateway.errors import BackendAnswerInvalid
-from gateway.manifest import Manifest
-from gateway.postprocess.findings import read_classification
+from gateway.manifest import Manifest, OutputSpec
+from gateway.postprocess.findings import findings_of
 from gateway.tensor import Tensor
 
 __all__ = ["read"]
 
-_DEMONSTRATION_ONLY = Caution(reason="DEMONSTRATION_ONLY", message="This model is a technical demonstration: no patient's care may rest on it.")
+_DEMONSTRATION_ONLY = Caution(
+    reason="DEMONSTRATION_ONLY", message="This model is a technical demonstration: no patient's care may rest on its answers."
+)
 
 
 def read(manifest: Manifest, outputs: Mapping[str, Tensor]) -> Reading:
-    """What the outputs of one item mean (each without its batch dimension), most probable finding first.
+    """What `outputs`, each without a batch dimension, say by the manifest: findings, most probable first, and cautions.
 
-    Raises:
-        BackendAnswerInvalid: an output is missing, or isn't what the manifest says.
+    Raises BackendAnswerInvalid where an output is missing, unknown, of another type or shape, or no probability where it should be one.
     """
-    findings = []
+    if outputs.keys() != manifest.outputs.keys():
+        message = f"the model server didn't answer with the manifest's outputs, {', '.join(manifest.outputs)}: publish the version again"
+        raise BackendAnswerInvalid(message)
     for name, spec in manifest.outputs.items():
-        field = f'outputs["{name}"]'
-        tensor = outputs.get(name)
-        if tensor is None:
-            message = "the model's answer lacks an output of its manifest: tell whoever published this version"
-            raise BackendAnswerInvalid(message, field=field)
-        fits = len(tensor.shape) == len(spec.shape) and all(wanted in {-1, size} for size, wanted in zip(tensor.shape, spec.shape, strict=True))
-        if tensor.dtype is not spec.dtype or not fits:
-            message = (
-                f"the model's answer is {tensor.dtype.value}{list(tensor.shape)}, its manifest says {spec.dtype.value}{list(spec.shape)}: "
-                "tell whoever published this version"
-            )
-            raise BackendAnswerInvalid(message, field=field)
-        if spec.classification is not None:
-            findings.extend(read_classification(name, spec.classification, tensor))
+        _require_declared(spec, outputs[name])
+    findings = [finding for name, spec in manifest.outputs.items() if spec.classification for finding in findings_of(spec, outputs[name])]
+    # Python's sort is stable: equals stay in the manifest's order.
+    findings.sort(key=lambda finding: -finding.probability)
     return Reading(
-        findings=tuple(sorted(findings, key=lambda finding: -finding.probability)),
-        warnings=(_DEMONSTRATION_ONLY,) if manifest.demonstration_only else (),
-        outputs={name: outputs[name] for name in manifest.outputs},
+        findings=tuple(findings), warnings=(_DEMONSTRATION_ONLY,) if manifest.demonstration_only else (), outputs=dict(outputs)
     )
+
+
+def _require_declared(spec: OutputSpec, tensor: Tensor) -> None:
+    fits = len(tensor.shape) == len(spec.shape) and all(known in {-1, size} for known, size in zip(spec.shape, tensor.shape, strict=True))
+    if tensor.dtype is not spec.dtype or not fits:
+        message = (
+            f'output "{spec.name}" is {tensor.dtype.name}{list(tensor.shape)}, the manifest says {spec.dtype.name}{list(spec.shape)}: '
+            "publish the version again with a manifest that fits"
+        )
+        raise BackendAnswerInvalid(message)

@@ -1,43 +1,50 @@
-"""Probabilities become findings."""
+"""The probabilities of a classification as findings."""
 
 import numpy as np
 
 from gateway.call import Decision, Finding
 from gateway.errors import BackendAnswerInvalid
-from gateway.manifest import Classification, Label
+from gateway.manifest import Classification, Label, OutputSpec
 from gateway.tensor import Tensor
 
-# What the sum of float32 or float16 probabilities may be off by.
-_TOLERANCE = 1e-3
+# A softmax or sigmoid in float32 strays from [0, 1] by rounding, some 1e-7; in float16 by some 5e-4.
+_PROBABILITY_TOLERANCE = 1e-3
+_SUM_TOLERANCE = 1e-3
 
 
-def read_classification(output: str, classification: Classification, tensor: Tensor) -> list[Finding]:
-    """A finding for each label, in the labels' order. `tensor` is a floating vector with one element a label.
+def findings_of(spec: OutputSpec, tensor: Tensor) -> list[Finding]:
+    """One finding for each label of `spec`'s classification, in its order; `tensor` is a floating vector of as many.
 
-    Raises:
-        BackendAnswerInvalid: a number isn't a probability, or exclusive ones don't sum to one.
+    Raises BackendAnswerInvalid where a number is no probability, or exclusive labels don't sum to one.
     """
+    classification = spec.classification
+    if classification is None:
+        return []
     probabilities = tensor.array.astype(np.float64)
-    inside = np.isfinite(probabilities) & (probabilities >= -_TOLERANCE) & (probabilities <= 1 + _TOLERANCE)
-    if not inside.all() or (classification.exclusive and abs(probabilities.sum() - 1) > _TOLERANCE):
-        message = "the model's answer holds no probabilities, though its manifest says so: tell whoever published this version"
-        raise BackendAnswerInvalid(message, field=f'outputs["{output}"]')
-    most_probable = int(probabilities.argmax())
+    # NaN compares false, so it fails as well.
+    if not ((probabilities >= -_PROBABILITY_TOLERANCE) & (probabilities <= 1 + _PROBABILITY_TOLERANCE)).all():
+        message = f'output "{spec.name}" holds numbers that are no probabilities: the model is at fault, so ask for another version'
+        raise BackendAnswerInvalid(message)
+    if classification.exclusive and abs(probabilities.sum() - 1) > _SUM_TOLERANCE:
+        message = f'the exclusive probabilities of output "{spec.name}" don\'t sum to one: the model is at fault, so ask for another version'
+        raise BackendAnswerInvalid(message)
+    probabilities = probabilities.clip(0, 1)
+    most_probable = int(probabilities.argmax()) if probabilities.size else -1
     return [
         Finding(
-            output=output,
+            output=spec.name,
             code=label.code,
-            probability=float(np.clip(probability, 0, 1)),
-            decision=_decide(label, probability, classification.exclusive, number == most_probable),
+            probability=probability,
+            decision=_decide(classification, label, probability, is_most_probable=index == most_probable),
             operating_point=label.operating_point,
         )
-        for number, (label, probability) in enumerate(zip(classification.labels, probabilities, strict=True))
+        for index, (label, probability) in enumerate(zip(classification.labels, probabilities.tolist(), strict=True))
     ]
 
 
-def _decide(label: Label, probability: float, exclusive: bool, is_most_probable: bool) -> Decision:  # noqa: FBT001
+def _decide(classification: Classification, label: Label, probability: float, *, is_most_probable: bool) -> Decision:
     if label.operating_point is not None:
         return Decision.PRESENT if probability >= label.operating_point else Decision.ABSENT
-    if exclusive:
+    if classification.exclusive:
         return Decision.PRESENT if is_most_probable else Decision.ABSENT
     return Decision.UNSPECIFIED

@@ -1,66 +1,78 @@
-"""Turns what a caller has (tensors, images, DICOM objects, time series) into the tensors that a manifest asks for.
+"""From what the caller sent to the tensors that the model takes: what depends on the medium, and nothing that depends on the data.
 
-What depends on the medium happens here; what depends on the training set happens inside the SavedModel. Each medium has a file; each is bounded
-before it allocates.
+Resizing and normalising are inside the SavedModel. Here a caller's input is bounded, decoded and checked against the manifest, one file
+a medium: `tensor.py`, `image.py`, `dicom.py` (with `grey.py` and `codestream.py`), `time_series.py`; `pixels.py` is what images share.
 """
+
+import re
+from collections.abc import Callable
+from typing import Any
 
 from gateway.call import DeclaredTensor, DicomObject, EncodedImage, InputData, Item, TimeSeries
 from gateway.errors import InputFormNotAccepted, InputMissing, InputUnknown
 from gateway.manifest import ImageInput, InputSpec, Manifest, TimeSeriesInput
+from gateway.preprocess import image, tensor, time_series
 from gateway.preprocess.bounds import InputLimits
-from gateway.preprocess.dicom import prepare_dicom
-from gateway.preprocess.image import prepare_image
-from gateway.preprocess.tensor import prepare_tensor
-from gateway.preprocess.time_series import prepare_time_series
 from gateway.tensor import Tensor
 
 __all__ = ["InputLimits", "Preprocessor"]
 
-_FORMS = {
-    DeclaredTensor: "a tensor",
-    EncodedImage: "an encoded image",
-    DicomObject: "a DICOM object",
-    TimeSeries: "a time series",
+# A name that is safe to say back. Anything else could be a patient's, put in the wrong place.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
+
+
+def _prepare_dicom(spec: InputSpec, value: DicomObject, limits: InputLimits) -> Tensor:
+    # pydicom's dictionaries and the decoders take half a second and tens of megabytes, which a gateway without DICOM never pays.
+    from gateway.preprocess import dicom  # noqa: PLC0415
+
+    return dicom.prepare(spec, value, limits)
+
+
+# What each form is called in a request, which media of the manifest take it, and what turns it into a tensor.
+_FORMS: dict[type, tuple[str, tuple[type, ...], Callable[[InputSpec, Any, InputLimits], Tensor]]] = {
+    DeclaredTensor: ("tensor", (type(None), ImageInput, TimeSeriesInput), tensor.prepare),
+    EncodedImage: ("image", (ImageInput,), image.prepare),
+    DicomObject: ("dicom", (ImageInput,), _prepare_dicom),
+    TimeSeries: ("time_series", (TimeSeriesInput,), time_series.prepare),
 }
 
 
 class Preprocessor:
-    """Prepares items. Holds nothing but its limits, so that any thread may use it."""
+    """Turns items into tensors. Holds no state, so any number of threads may use it at once."""
 
     def __init__(self, limits: InputLimits) -> None:
-        """Takes the bounds of an input."""
+        """Takes the bounds on what an input may declare."""
         self._limits = limits
 
-    def is_heavy(self, item: Item) -> bool:
-        """Whether preparing may take more than a millisecond: decoding belongs on a thread of its own."""
-        return any(isinstance(value, EncodedImage | DicomObject) for value in item.inputs.values())
-
     def prepare(self, manifest: Manifest, item: Item) -> dict[str, Tensor]:
-        """The manifest's inputs by name, each with the manifest's dtype and shape, without a batch dimension.
+        """The tensors of one item by input name, in the manifest's order, without a batch dimension.
 
-        Raises an InputError or TooManyElements that names the input and what is wrong with it.
+        Each has exactly the manifest's dtype and its shape, with free dimensions resolved. Raises an InputError, or TooManyElements.
         """
         for name in item.inputs:
             if name not in manifest.inputs:
-                message = f"the model has no such input; it has {', '.join(sorted(manifest.inputs))}"
-                raise InputUnknown(message, field=f'inputs["{name}"]')
-        return {name: self._prepare(spec, item.inputs.get(name)) for name, spec in manifest.inputs.items()}
+                message = f"the model has no such input: it takes {_listed(manifest)}"
+                raise InputUnknown(message, field=f'inputs["{name}"]' if _PLAIN_NAME.fullmatch(name) else "inputs")
+        return {name: self._prepare_input(spec, item.inputs.get(name)) for name, spec in manifest.inputs.items()}
 
-    def _prepare(self, spec: InputSpec, value: InputData | None) -> Tensor:
-        field = f'inputs["{spec.name}"]'
-        match value, spec.medium:
-            case None, _:
-                message = "the model needs this input: send it"
-                raise InputMissing(message, field=field)
-            case DeclaredTensor(), _:
-                return prepare_tensor(spec, value, self._limits, field)
-            case EncodedImage(), ImageInput() as medium:
-                return prepare_image(spec, medium, value, self._limits, field)
-            case DicomObject(), ImageInput() as medium:
-                return prepare_dicom(spec, medium, value, self._limits, field)
-            case TimeSeries(), TimeSeriesInput() as medium:
-                return prepare_time_series(spec, medium, value, self._limits, field)
-            case _:
-                accepted = {ImageInput: "a tensor, an encoded image or a DICOM object", TimeSeriesInput: "a tensor or a time series"}
-                message = f"the model doesn't take {_FORMS[type(value)]} here; it takes {accepted.get(type(spec.medium), 'a tensor')}"
-                raise InputFormNotAccepted(message, field=field)
+    def is_heavy(self, item: Item) -> bool:
+        """Whether an item takes long enough to decode that it belongs on a thread."""
+        return any(isinstance(value, EncodedImage | DicomObject) for value in item.inputs.values())
+
+    def _prepare_input(self, spec: InputSpec, value: InputData | None) -> Tensor:
+        if value is None:
+            message = f"the model needs this input: send it as {_accepted(spec)}"
+            raise InputMissing(message, field=f'inputs["{spec.name}"]')
+        name, media, prepare = _FORMS[type(value)]
+        if not isinstance(spec.medium, media):
+            message = f"this input doesn't come as {name}: send it as {_accepted(spec)}"
+            raise InputFormNotAccepted(message, field=f'inputs["{spec.name}"].{name}')
+        return prepare(spec, value, self._limits)
+
+
+def _accepted(spec: InputSpec) -> str:
+    return " or ".join(name for name, media, _ in _FORMS.values() if isinstance(spec.medium, media))
+
+
+def _listed(manifest: Manifest) -> str:
+    return ", ".join(manifest.inputs)

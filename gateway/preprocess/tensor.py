@@ -1,46 +1,74 @@
-"""Tensors: checked against the manifest, and passed on without a copy."""
+"""A tensor from the caller: checked against the manifest, and passed on without a copy."""
 
 from math import prod
 
 import numpy as np
 
 from gateway.call import DeclaredTensor
-from gateway.errors import ContentSizeMismatch, DtypeMismatch, ValueNotFinite
+from gateway.errors import ContentSizeMismatch, DtypeMismatch, ShapeMismatch, ValueNotFinite
 from gateway.manifest import InputSpec
-from gateway.preprocess.bounds import InputLimits, check_elements, check_shape
+from gateway.preprocess.bounds import InputLimits, require_at_most
 from gateway.tensor import DType, Tensor
 
 
-def prepare_tensor(spec: InputSpec, declared: DeclaredTensor, limits: InputLimits, field: str) -> Tensor:
-    """The tensor as it came, proven to be what the manifest says. Raises an InputError or TooManyElements."""
-    check_elements(declared.shape, limits, f"{field}.tensor.shape")
+def prepare(spec: InputSpec, declared: DeclaredTensor, limits: InputLimits) -> Tensor:
+    """The tensor of `spec`'s dtype and shape. Shares the caller's bytes.
+
+    Raises TooManyElements, DtypeMismatch, ShapeMismatch, ContentSizeMismatch or ValueNotFinite.
+    """
+    field = f'inputs["{spec.name}"].tensor'
+    if any(size < 0 for size in declared.shape):
+        message = f"a dimension is below zero: the model takes {described(spec.shape)}"
+        raise ShapeMismatch(message, field=f"{field}.shape")
+    require_at_most(limits.max_elements, declared.shape, unit="elements", field=f"{field}.shape")
     if declared.dtype is not spec.dtype:
-        got = "none" if declared.dtype is None else declared.dtype.value
-        message = f"the element type is {got}; the model takes {spec.dtype.value}"
-        raise DtypeMismatch(message, field=f"{field}.tensor.data_type")
-    check_shape(spec, declared.shape, f"{field}.tensor.shape")
-    elements = prod(declared.shape)
-    if spec.dtype is DType.STRING:
-        _check_count("strings", len(declared.strings), elements, f"{field}.tensor.string_values")
-        return Tensor(dtype=spec.dtype, shape=declared.shape, strings=declared.strings)
-    _check_count("bytes", len(declared.content), elements * spec.dtype.numpy.itemsize, f"{field}.tensor.content")
-    tensor = Tensor(dtype=spec.dtype, shape=declared.shape, content=declared.content)
-    check_finite(spec, tensor, f"{field}.tensor.content")
+        came = "no type" if declared.dtype is None else declared.dtype.name
+        message = f"the model takes {spec.dtype.name}, {came} came: convert the values and set data_type"
+        raise DtypeMismatch(message, field=f"{field}.data_type")
+    require_shape(declared.shape, spec, field=f"{field}.shape")
+    _require_content(declared, spec.dtype, field)
+    tensor = Tensor(dtype=spec.dtype, shape=declared.shape, content=declared.content, strings=declared.strings)
+    if spec.dtype.is_floating:
+        require_finite(tensor, spec, field=f"{field}.content")
+    elif spec.dtype is DType.BOOL and tensor.content and np.frombuffer(tensor.content, dtype=np.uint8).max() > 1:
+        # Any other byte is undefined behaviour in C++, where the model reads it.
+        message = "an element of a BOOL tensor is the byte 0 or 1"
+        raise DtypeMismatch(message, field=f"{field}.content")
     return tensor
 
 
-def check_finite(spec: InputSpec, tensor: Tensor, field: str) -> None:
-    """Raises ValueNotFinite for an infinity, and for NaN unless the manifest says that it marks a missing value."""
-    if not spec.dtype.is_floating:
-        return
-    bad = np.isinf(tensor.array) if spec.allows_missing else ~np.isfinite(tensor.array)
-    if bad.any():
-        allowed = "NaN for a missing value, but no infinity" if spec.allows_missing else "neither NaN nor infinity"
-        message = f"{int(bad.sum())} of {bad.size} values are not finite; the model takes {allowed}"
+def described(shape: tuple[int, ...]) -> str:
+    """A shape for people: `[any, 28, 1]`."""
+    return "[" + ", ".join("any" if size < 0 else str(size) for size in shape) + "]"
+
+
+def require_shape(shape: tuple[int, ...], spec: InputSpec, *, field: str) -> None:
+    """Raises ShapeMismatch where the rank or a known dimension isn't the manifest's."""
+    if len(shape) != len(spec.shape) or any(known not in {-1, size} for known, size in zip(spec.shape, shape, strict=True)):
+        came = described(shape) if len(shape) <= 8 else f"{len(shape)} dimensions"  # noqa: PLR2004 - what a message can hold
+        message = f"the model takes {described(spec.shape)} without a batch dimension, {came} came"
+        raise ShapeMismatch(message, field=field)
+
+
+def require_finite(tensor: Tensor, spec: InputSpec, *, field: str) -> None:
+    """Raises ValueNotFinite for an infinity, and for NaN unless it marks a missing value that the model fills in."""
+    if spec.allows_missing:
+        if np.isinf(tensor.array).any():
+            message = "a value is infinite: send a number, or NaN where a value is missing"
+            raise ValueNotFinite(message, field=field)
+    elif not np.isfinite(tensor.array).all():
+        message = "a value is NaN or infinite, and the model takes numbers only: fill in or leave out what is missing"
         raise ValueNotFinite(message, field=field)
 
 
-def _check_count(what: str, got: int, expected: int, field: str) -> None:
-    if got != expected:
-        message = f"{got} {what} came; the shape and element type ask for {expected}"
-        raise ContentSizeMismatch(message, field=field)
+def _require_content(declared: DeclaredTensor, dtype: DType, field: str) -> None:
+    elements = prod(declared.shape)
+    if dtype is DType.STRING:
+        if len(declared.strings) != elements or declared.content:
+            message = f"the shape needs {elements} strings in string_values and an empty content: {len(declared.strings)} strings came"
+            raise ContentSizeMismatch(message, field=f"{field}.string_values")
+        return
+    expected = elements * dtype.numpy.itemsize
+    if len(declared.content) != expected or declared.strings:
+        message = f"the shape needs {expected} bytes of {dtype.name} and no string_values: {len(declared.content)} bytes came"
+        raise ContentSizeMismatch(message, field=f"{field}.content")

@@ -1,58 +1,69 @@
-"""Time series: channels by name, in the manifest's order and units."""
+"""A time series to a tensor [samples, channels], with channels matched by name."""
 
 import math
-from collections import Counter
 
 import numpy as np
 
 from gateway.call import TimeSeries
-from gateway.errors import ChannelsMismatch, SamplingFrequencyMismatch, UnitMismatch
+from gateway.errors import ChannelsMismatch, InternalError, SamplingFrequencyMismatch, UnitMismatch
 from gateway.manifest import InputSpec, TimeSeriesInput
-from gateway.preprocess.bounds import InputLimits, check_elements, check_shape
-from gateway.preprocess.tensor import check_finite
+from gateway.preprocess.bounds import InputLimits, require_at_most
+from gateway.preprocess.tensor import require_finite, require_shape
 from gateway.tensor import Tensor
 
+# Two frequencies that differ by less drift apart by less than one sample in a million: the same clock, rounded.
 _FREQUENCY_TOLERANCE = 1e-6
 
 
-def prepare_time_series(spec: InputSpec, medium: TimeSeriesInput, series: TimeSeries, limits: InputLimits, field: str) -> Tensor:
-    """The series as [samples, channels], in the manifest's order of channels.
+def prepare(spec: InputSpec, series: TimeSeries, limits: InputLimits) -> Tensor:
+    """The samples of every channel of the manifest, in its order.
 
-    Raises:
-        ChannelsMismatch: a channel is missing, unknown, named twice, or of another length than the others.
-        UnitMismatch: a channel's unit isn't the manifest's.
-        SamplingFrequencyMismatch: the frequency is unknown or isn't the manifest's; resampling comes in a later release.
-        ShapeMismatch, ValueNotFinite, TooManyElements.
+    Raises TooManyElements, ChannelsMismatch, UnitMismatch, SamplingFrequencyMismatch, ShapeMismatch or ValueNotFinite.
     """
-    field = f"{field}.time_series"
-    wanted = {channel.name: channel.unit for channel in medium.channels}
-    counts = Counter(channel.name for channel in series.channels)
-    if set(counts) != set(wanted) or max(counts.values(), default=0) > 1:
-        missing, extra = sorted(set(wanted) - set(counts)), len(set(counts) - set(wanted))
-        message = f"the model takes the channels {', '.join(wanted)}, each once; missing: {', '.join(missing) or 'none'}; unknown: {extra}"
-        raise ChannelsMismatch(message, field=f"{field}.channels")
+    medium = spec.medium
+    if not isinstance(medium, TimeSeriesInput):
+        message = "a time series is only prepared for a time series input"
+        raise InternalError(message)
+    field = f'inputs["{spec.name}"].time_series'
+    require_at_most(limits.max_elements, [sum(len(channel.values) for channel in series.channels)], unit="values", field=f"{field}.channels")
+    _require_channels(series, medium, field)
+    _require_frequency(series.sampling_frequency_hz, medium.sampling_frequency_hz, f"{field}.sampling_frequency_hz")
     channels = {channel.name: channel for channel in series.channels}
-    for name, unit in wanted.items():
-        if channels[name].unit != unit:
-            message = f"the channel {name} has to be in the unit '{unit}' (UCUM)"
-            raise UnitMismatch(message, field=f'{field}.channels["{name}"].unit')
-    lengths = {len(channel.values) for channel in series.channels}
-    if len(lengths) != 1:
-        message = f"the channels have from {min(lengths)} to {max(lengths)} values; all have to have as many"
-        raise ChannelsMismatch(message, field=f"{field}.channels")
-    _check_frequency(medium, series, field)
-    shape = (lengths.pop(), len(medium.channels))
-    check_elements(shape, limits, f"{field}.channels")
-    check_shape(spec, shape, f"{field}.channels")
-    columns = [np.asarray(channels[name].values, dtype=np.float64) for name in wanted]
-    with np.errstate(over="ignore"):  # what is too large for the model's type becomes infinite, and is refused below
-        tensor = Tensor.of(np.stack(columns, axis=1).astype(spec.dtype.numpy))
-    check_finite(spec, tensor, f"{field}.channels")
+    for wanted in medium.channels:
+        if channels[wanted.name].unit != wanted.unit:
+            message = f'the model takes channel "{wanted.name}" in "{wanted.unit}" (UCUM), another unit came: convert the values'
+            raise UnitMismatch(message, field=f'{field}.channels["{wanted.name}"].unit')
+    samples = len(series.channels[0].values)
+    require_shape((samples, len(medium.channels)), spec, field=f"{field}.channels")
+    values = np.empty((samples, len(medium.channels)), dtype=spec.dtype.numpy)
+    # A value too large for the model's type becomes an infinity here, which is refused right below.
+    with np.errstate(over="ignore"):
+        for column, wanted in enumerate(medium.channels):
+            values[:, column] = channels[wanted.name].values
+    tensor = Tensor.of(values)
+    require_finite(tensor, spec, field=f"{field}.channels")
     return tensor
 
 
-def _check_frequency(medium: TimeSeriesInput, series: TimeSeries, field: str) -> None:
-    wanted = medium.sampling_frequency_hz
-    if wanted and not math.isclose(series.sampling_frequency_hz, wanted, rel_tol=_FREQUENCY_TOLERANCE):
-        message = f"the model takes {wanted:g} samples a second: say so if yours are, or resample them"
-        raise SamplingFrequencyMismatch(message, field=f"{field}.sampling_frequency_hz")
+def _require_channels(series: TimeSeries, medium: TimeSeriesInput, field: str) -> None:
+    came = [channel.name for channel in series.channels]
+    wanted = {channel.name for channel in medium.channels}
+    faults = {
+        "is missing": not wanted <= set(came),
+        "is unknown": not set(came) <= wanted,
+        "came twice": len(set(came)) != len(came),
+    }
+    for fault, found in faults.items():
+        if found:
+            # The names that came aren't repeated: a channel may have been named after a patient.
+            message = f"a channel {fault}: the model takes each of {', '.join(channel.name for channel in medium.channels)} once"
+            raise ChannelsMismatch(message, field=f"{field}.channels")
+    if len({len(channel.values) for channel in series.channels}) != 1:
+        message = "the channels differ in length: send as many values for each, NaN where one is missing"
+        raise ChannelsMismatch(message, field=f"{field}.channels")
+
+
+def _require_frequency(came_hz: float, wanted_hz: float, field: str) -> None:
+    if wanted_hz and not math.isclose(came_hz, wanted_hz, rel_tol=_FREQUENCY_TOLERANCE):
+        message = f"the model takes {wanted_hz:g} Hz and series aren't resampled: say how the series was sampled, and resample it if need be"
+        raise SamplingFrequencyMismatch(message, field=field)

@@ -60,7 +60,7 @@ async def _abort(context: Context, error: MedserveError, request_id: str) -> NoR
     )
 
 
-def handler(method: str, action: Action, handle: Handle) -> grpc.RpcMethodHandler[bytes, bytes]:
+def handler(method: str, action: Action, handle: Handle) -> "grpc.RpcMethodHandler[bytes, bytes]":
     """A unary method of bytes that calls `handle` with what the transport knows of the call, and ends it well or with a status."""
 
     async def unary(request: bytes, context: Context) -> bytes:

@@ -1,0 +1,117 @@
+"""Writes a version: the SavedModel, its warm-up records, and its manifest."""
+
+import hashlib
+from datetime import UTC, datetime
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from google.protobuf import json_format
+from numpy.typing import NDArray
+
+from medserve.v1 import manifest_pb2
+from training.evaluate import Figure
+from training.job import Dataset, Job
+
+if TYPE_CHECKING:
+    import keras
+
+EXTRA = "assets.extra"
+MANIFEST = "medserve_manifest.json"
+# The name that TensorFlow Serving looks for (tensorflow/serving/g3doc/saved_model_warmup.md).
+WARM_UP = "tf_serving_warmup_requests"
+SIGNATURE = "serving_default"
+# One request of each size: the shapes that a lone caller and a small batch bring.
+_WARM_UP_BATCHES = (1, 8)
+
+
+def export(folder: Path, version: int, *, job: Job, model: "keras.Model", data: Dataset, figures: list[Figure], seed: int) -> None:
+    """Fills an empty folder with a version of the job's model."""
+    facts = job.facts()
+    _write_saved_model(folder, model, facts)
+    extra = folder / EXTRA
+    extra.mkdir()
+    _write_warm_up(extra / WARM_UP, job.name, facts.inputs[0].name, data.test_inputs)
+    manifest = _complete(facts, version, job=job, data=data, figures=figures, seed=seed, digest=digest_of(folder))
+    (extra / MANIFEST).write_text(json_format.MessageToJson(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def digest_of(folder: Path) -> str:
+    """`sha256:` and the digest of a version's files, as `ModelManifest.weights_digest` defines it."""
+    lines = []
+    for path in sorted((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.relative_to(folder).as_posix()):
+        name = path.relative_to(folder).as_posix()
+        if not name.startswith(f"{EXTRA}/"):
+            lines.append(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {name}\n")
+    return f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
+
+
+def _write_saved_model(folder: Path, model: "keras.Model", facts: manifest_pb2.ModelManifest) -> None:
+    import tensorflow as tf  # noqa: PLC0415 - it takes seconds
+    from keras.export import ExportArchive  # noqa: PLC0415
+
+    (given,), (wanted,) = facts.inputs, facts.outputs
+    dtype, shape = model.inputs[0].dtype, model.inputs[0].shape
+    archive = ExportArchive(verbose=False)
+    archive.track(model)
+
+    def serve(tensor: Any) -> dict[str, Any]:  # noqa: ANN401 - a symbolic tensor
+        return {wanted.name: model(tensor, training=False)}
+
+    archive.add_endpoint(SIGNATURE, serve, input_signature=[tf.TensorSpec(shape, dtype, name=given.name)])
+    archive.write_out(str(folder), verbose=False)
+
+
+def _write_warm_up(file: Path, model: str, name: str, inputs: NDArray[Any]) -> None:
+    """Requests of real inputs, which the server runs before it lets callers in."""
+    import tensorflow as tf  # noqa: PLC0415
+    from tensorflow_serving.apis import prediction_log_pb2  # noqa: PLC0415
+
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for batch in _WARM_UP_BATCHES:
+            log = prediction_log_pb2.PredictionLog()
+            request = log.predict_log.request
+            request.model_spec.name = model
+            request.model_spec.signature_name = SIGNATURE
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(inputs[:batch]))
+            writer.write(log.SerializeToString())
+
+
+def _complete(
+    manifest: manifest_pb2.ModelManifest, version: int, *, job: Job, data: Dataset, figures: list[Figure], seed: int, digest: str
+) -> manifest_pb2.ModelManifest:
+    manifest.name = job.name
+    manifest.version = version
+    manifest.signature_name = SIGNATURE
+    manifest.weights_digest = digest
+    validation_items = int(len(data.train_labels) * job.schedule.validation_split)
+    manifest.training_data.CopyFrom(
+        manifest_pb2.TrainingData(
+            name=data.name,
+            source=data.source,
+            license=data.license,
+            training_items=len(data.train_labels) - validation_items,
+            validation_items=validation_items,
+            test_items=len(data.test_labels),
+            digest=_digest_of_data(data),
+        )
+    )
+    for figure in figures:
+        manifest.metrics.add(
+            name=figure.name, value=figure.value, lower=figure.lower, upper=figure.upper,
+            confidence_level=figure.confidence_level, interval_method=figure.interval_method,
+        )  # fmt: skip
+    manifest.provenance.create_time.FromDatetime(datetime.now(UTC))
+    manifest.provenance.job = job.name
+    manifest.provenance.seed = seed
+    for package in ("tensorflow", "keras", "numpy"):
+        manifest.provenance.library_versions[package] = package_version(package)
+    return manifest
+
+
+def _digest_of_data(data: Dataset) -> str:
+    digest = hashlib.sha256()
+    for array in (data.train_inputs, data.train_labels, data.test_inputs, data.test_labels):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return f"sha256:{digest.hexdigest()}"

@@ -1,0 +1,81 @@
+"""What a training job declares."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import keras
+
+    from medserve.v1 import manifest_pb2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dataset:
+    """Items to learn from, and items that nothing but the metrics sees.
+
+    Attributes:
+        name, source, license: for the manifest and for people.
+        train_inputs, test_inputs: [items, …], as a request would send them.
+        train_labels, test_labels: [items], int64, the index of each item's label.
+    """
+
+    name: str
+    source: str
+    license: str
+    train_inputs: NDArray[Any]
+    train_labels: NDArray[np.int64]
+    test_inputs: NDArray[Any]
+    test_labels: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where inputs and labels don't belong together."""
+        if len(self.train_inputs) != len(self.train_labels) or len(self.test_inputs) != len(self.test_labels) or not len(self.test_labels):
+            message = f"{self.name}: as many labels as inputs, and some to test with"
+            raise ValueError(message)
+
+    def limited(self, items: int | None) -> "Dataset":
+        """The first `items` of each part; all where None."""
+        return Dataset(
+            name=self.name, source=self.source, license=self.license,
+            train_inputs=self.train_inputs[:items], train_labels=self.train_labels[:items],
+            test_inputs=self.test_inputs[:items], test_labels=self.test_labels[:items],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Schedule:
+    """How a model is fitted: Adam on sparse categorical cross-entropy."""
+
+    epochs: int
+    batch_size: int
+    validation_split: float
+    learning_rate: float = 1e-3
+    seed: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """A model, the data that it learns from, and what its manifest says.
+
+    Attributes:
+        name: the job's name, and the model's.
+        load: reads the data.
+        build: makes the network, preprocessing included: from a request's tensor to probabilities.
+        schedule: how it is fitted.
+        accuracy_floor: the held-out accuracy below which nothing is published.
+        facts: what the manifest says before there are weights: names, input, output, intended use.
+        write_sample: writes one item as a file that a person can send; takes the folder, the file's stem and the item, returns the path.
+    """
+
+    name: str
+    load: Callable[[], Dataset]
+    build: Callable[[], "keras.Model"]
+    schedule: Schedule
+    accuracy_floor: float
+    facts: Callable[[], "manifest_pb2.ModelManifest"]
+    write_sample: Callable[[Path, str, NDArray[Any]], Path]

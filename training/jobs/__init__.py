@@ -1,0 +1,7 @@
+"""The jobs, one file each. A job is added by writing its file and its row here."""
+
+from training.job import Job
+from training.jobs.digits import DIGITS
+from training.jobs.ecg_lstm import ECG_LSTM
+
+JOBS: dict[str, Job] = {job.name: job for job in (DIGITS, ECG_LSTM)}

@@ -1,0 +1,97 @@
+"""Handwritten digits: image classification in the shape of a diagnosis, small enough to train while one watches."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from medserve.v1 import manifest_pb2, tensor_pb2
+from training.data.mnist import load_mnist_5k
+from training.job import Job, Schedule
+
+if TYPE_CHECKING:
+    import keras
+
+_SIDE = 28
+_CLASSES = 10
+
+
+def _build() -> "keras.Model":
+    """32 3×3, pool, 64 3×3, pool, dense 64, dense 10. Takes uint8 greys of any size; resizing and scaling are part of the model."""
+    import keras  # noqa: PLC0415 - listing jobs must not take the seconds that TensorFlow's import takes
+    from keras import layers  # noqa: PLC0415
+
+    return keras.Sequential(
+        [
+            keras.Input((None, None, 1), dtype="uint8", name="images"),
+            layers.Resizing(_SIDE, _SIDE),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dense(64, activation="relu"),
+            layers.Dense(_CLASSES, activation="softmax"),
+        ],
+        name="digits",
+    )
+
+
+def _facts() -> manifest_pb2.ModelManifest:
+    return manifest_pb2.ModelManifest(
+        task=manifest_pb2.TASK_DIAGNOSIS,
+        display_name="Handwritten digits",
+        description="Says which digit a small grey image shows: light on dark, one digit, filling the image.",
+        intended_use=manifest_pb2.IntendedUse(
+            purpose="Shows the way of an image through the service, and tests it.",
+            not_for=["Any patient's care", "Reading forms or labels"],
+            demonstration_only=True,
+        ),
+        inputs=[
+            manifest_pb2.InputSpec(
+                name="images",
+                data_type=tensor_pb2.DATA_TYPE_UINT8,
+                shape=[-1, -1, 1],
+                description="A grey image, 0 black to 255 white: [rows, columns, 1]. It is resized to 28 × 28.",
+                image=manifest_pb2.ImageInput(
+                    color_space=manifest_pb2.COLOR_SPACE_MONOCHROME, windowing=manifest_pb2.WINDOWING_FROM_OBJECT
+                ),
+            )
+        ],
+        outputs=[
+            manifest_pb2.OutputSpec(
+                name="probabilities",
+                data_type=tensor_pb2.DATA_TYPE_FLOAT32,
+                shape=[_CLASSES],
+                classification=manifest_pb2.Classification(
+                    exclusive=True,
+                    labels=[
+                        manifest_pb2.Label(
+                            code=manifest_pb2.Coding(system="urn:medserve:digits", code=str(digit), display=f"digit {digit}")
+                        )
+                        for digit in range(_CLASSES)
+                    ],
+                ),
+            )
+        ],
+    )
+
+
+def _write_sample(folder: Path, stem: str, image: NDArray[Any]) -> Path:
+    from PIL import Image  # noqa: PLC0415
+
+    path = folder / f"{stem}.png"
+    Image.fromarray(image[:, :, 0]).save(path)
+    return path
+
+
+DIGITS = Job(
+    name="digits",
+    load=load_mnist_5k,
+    build=_build,
+    schedule=Schedule(epochs=10, batch_size=128, validation_split=0.1),
+    accuracy_floor=0.945,
+    facts=_facts,
+    write_sample=_write_sample,
+)
