@@ -1,177 +1,170 @@
-"""DICOM objects with one frame: from the stored values to the pixels that a reader would see (PS3.4 N.2, the grayscale pipeline).
+"""A DICOM object to pixels: what it is, whether it is taken, and its way to 8 bits.
 
-    stored value → modality LUT or rescale → VOI LUT or window → MONOCHROME1 inverted → 0 to 255
+    read the header → bound it → decode one frame (codestream.py) → grey values through the LUTs (grey.py), or colours → pixels.py
 
-Each step depends on the stored value alone, so it is worked out once for every stored value that can be (a ramp) and looked up for each pixel:
-for a radiograph that is several times quicker than doing it pixel by pixel.
+Only the elements named here are ever read, and none of them says who the patient is. pydicom's exceptions, warnings and log messages
+quote values of the object, so none of them leaves this file.
 """
 
-import io
 import logging
-from typing import TYPE_CHECKING, Any
+import warnings
+import zlib
+from io import BytesIO
+from typing import Any
 
 import numpy as np
+import pydicom
 from numpy.typing import NDArray
+from pydicom import config, uid
+from pydicom.dataset import FileDataset
+from pydicom.filereader import read_dataset
 
 from gateway.call import DicomObject
-from gateway.errors import DicomNotSupported, DicomUnreadable, DicomWithoutPixels
-from gateway.manifest import ImageInput, InputSpec, Windowing
-from gateway.preprocess.bounds import InputLimits, check_pixels
-from gateway.preprocess.pixels import tensor_of_pixels, to_uint8
+from gateway.errors import DicomNotSupported, DicomUnreadable, DicomWithoutPixels, InternalError, MedserveError, TooManyElements
+from gateway.manifest import ImageInput, InputSpec
+from gateway.preprocess import codestream, grey
+from gateway.preprocess.bounds import InputLimits, require_at_most
+from gateway.preprocess.pixels import to_bytes_range, to_tensor
 from gateway.tensor import Tensor
 
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
-# pydicom's messages quote the values that they complain of.
+# All of this is for the process and set once, at import: `warnings.catch_warnings` and temporary log levels aren't safe among threads.
+config.settings.reading_validation_mode = config.IGNORE
 logging.getLogger("pydicom").disabled = True
+warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
 
-_MONOCHROME = frozenset({"MONOCHROME1", "MONOCHROME2"})
-_COLOUR = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR"})
-_MAX_BITS_OF_A_RAMP = 16
+_PREAMBLE_BYTES = 132
+_TAGS = [
+    "SOPClassUID", "Modality",
+    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",
+    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
+    "ModalityLUTSequence", "RescaleIntercept", "RescaleSlope",
+    "VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction",
+    "RedPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableDescriptor", "BluePaletteColorLookupTableDescriptor",
+    "RedPaletteColorLookupTableData", "GreenPaletteColorLookupTableData", "BluePaletteColorLookupTableData",
+    "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "FloatPixelData", "DoubleFloatPixelData", "PixelData",
+]  # fmt: skip
+_PALETTES = ("Red", "Green", "Blue")
+_MONOCHROME = {"MONOCHROME1", "MONOCHROME2"}
+_COLOUR = {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"}
+# What a deflated header may grow to besides its pixels: private elements can be large, but not like this.
+_HEADER_BYTES = 16 * 1024 * 1024
 
 
-def prepare_dicom(spec: InputSpec, medium: ImageInput, dicom: DicomObject, limits: InputLimits, field: str) -> Tensor:
-    """Decodes a DICOM file with one frame into the manifest's pixels.
+def prepare(spec: InputSpec, dicom: DicomObject, limits: InputLimits) -> Tensor:
+    """The object's one frame in the manifest's colour space, windowed as it says: [rows, columns, channels] from 0 to 255.
 
-    Raises:
-        DicomUnreadable: it isn't a DICOM file, or is damaged.
-        DicomWithoutPixels: it holds no pixels.
-        DicomNotSupported: its modality, frames, photometric interpretation or transfer syntax isn't taken.
-        TooManyElements, ShapeMismatch.
+    Raises DicomUnreadable, DicomWithoutPixels, DicomNotSupported, TooManyElements or ShapeMismatch.
     """
-    field = f"{field}.dicom.content"
-    # Importing pydicom takes a fifth of a second: a gateway that meets no DICOM object doesn't.
-    from pydicom import dcmread  # noqa: PLC0415
-
+    if not isinstance(spec.medium, ImageInput):
+        message = "a DICOM object is only prepared for an image input"
+        raise InternalError(message)
+    field = f'inputs["{spec.name}"].dicom.content'
     try:
-        dataset = dcmread(io.BytesIO(dicom.content))
-        _check(dataset, medium, limits, field)
-        pixels = _pixels(dataset, medium, field)
-    except (DicomUnreadable, DicomWithoutPixels, DicomNotSupported):
+        pixels = _pixels_of(dicom.content, spec.medium, limits, field)
+    except MedserveError:
         raise
-    except NotImplementedError:
-        raise _not_supported("its transfer syntax can't be decoded here", field) from None
-    except RuntimeError:
-        # pydicom raises it where no plugin decodes the transfer syntax, and where one fails on damaged data.
-        raise _unreadable(field) from None
-    except Exception as error:
-        if type(error).__module__.startswith("gateway."):
-            raise
-        # pydicom raises nearly anything for a damaged object; the text of what it raises quotes values.
-        raise _unreadable(field) from None
-    return tensor_of_pixels(spec, medium, pixels, field)
+    except Exception:  # noqa: BLE001 - pydicom and the decoders raise all kinds, and their messages quote the object
+        message = "the DICOM object can't be read: it is damaged, cut short or breaks the standard, so export and send it again"
+        raise DicomUnreadable(message, field=field) from None
+    return to_tensor(pixels, spec, spec.medium, field=field)
 
 
-def _unreadable(field: str) -> DicomUnreadable:
-    return DicomUnreadable("the DICOM object can't be read: send a whole file with preamble and file meta information (PS3.10)", field=field)
-
-
-def _not_supported(why: str, field: str) -> DicomNotSupported:
-    return DicomNotSupported(f"this DICOM object isn't taken: {why}", field=field)
-
-
-def _check(dataset: "Dataset", medium: ImageInput, limits: InputLimits, field: str) -> None:
-    """What the header says is checked before a pixel is decoded."""
-    if not any(keyword in dataset for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-        message = "the DICOM object holds no pixels: send an image"
-        raise DicomWithoutPixels(message, field=field)
+def _pixels_of(content: bytes, medium: ImageInput, limits: InputLimits, field: str) -> NDArray[np.uint8]:
+    """uint8 [rows, columns] or [rows, columns, 3]."""
+    content = _inflated(content, limits, field)
+    header = pydicom.dcmread(BytesIO(content), stop_before_pixels=True, specific_tags=_TAGS)
+    _require_supported(header, medium, limits, field)
+    # A second pass for the pixels: a copy of them is made only once the header allows it.
+    dataset = pydicom.dcmread(BytesIO(content), specific_tags=_TAGS)
     if "PixelData" not in dataset:
-        raise _not_supported("its pixels are floating-point numbers", field)
-    frames = int(dataset.get("NumberOfFrames") or 1)
-    rows, columns, samples = int(dataset.Rows), int(dataset.Columns), int(dataset.get("SamplesPerPixel", 1))
-    if min(frames, rows, columns, samples) < 1:
-        raise _unreadable(field)
-    check_pixels(rows * columns * samples * frames, limits, field)
+        if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
+            message = "the pixels are floating-point numbers: send integers (Pixel Data)"
+            raise DicomNotSupported(message, field=field)
+        raise _without_pixels(field)
+    stored, photometric_interpretation = codestream.decode(dataset, field)
+    if photometric_interpretation == "PALETTE COLOR":
+        if "RedPaletteColorLookupTableData" not in dataset:
+            message = "the palette is segmented (PS3.3 C.7.9.2) or missing: send the object with plain palettes, or as RGB"
+            raise DicomNotSupported(message, field=field)
+        return _palette_colours(stored, dataset)
+    if photometric_interpretation in _MONOCHROME:
+        return grey.to_display(stored, dataset, medium, field=field)
+    # Windows are for grey values only (PS3.3 C.11.2.1.2): colours are what they are.
+    return to_bytes_range(stored, 2 ** int(dataset.BitsStored) - 1)
+
+
+def _require_supported(header: FileDataset, medium: ImageInput, limits: InputLimits, field: str) -> None:
+    if medium.dicom_modalities and header.get("Modality") not in medium.dicom_modalities:
+        message = f"the model was made for {', '.join(sorted(medium.dicom_modalities))}: send an object of such a modality"
+        raise DicomNotSupported(message, field=field)
+    if "Rows" not in header or "Columns" not in header:
+        raise _without_pixels(field)
+    rows, columns, samples = int(header.Rows), int(header.Columns), int(header.get("SamplesPerPixel", 1))
+    frames = int(header.get("NumberOfFrames") or 1)
+    if min(rows, columns, samples, frames) < 1:
+        message = "rows, columns, samples or frames are none: export and send the object again"
+        raise DicomUnreadable(message, field=field)
+    require_at_most(limits.max_pixels, (rows, columns, samples, frames), unit="pixels", field=field)
     if frames > 1:
-        raise _not_supported(f"it has {frames} frames; send one", field)
-    if medium.dicom_modalities and str(dataset.get("Modality", "")) not in medium.dicom_modalities:
-        raise _not_supported(f"the model was made for the modalities {', '.join(sorted(medium.dicom_modalities))}", field)
-    interpretation = str(dataset.PhotometricInterpretation)
-    if interpretation not in _MONOCHROME | _COLOUR:
-        raise _not_supported("its photometric interpretation is unknown or retired", field)
+        message = "the object has several frames: send one frame as an object of its own"
+        raise DicomNotSupported(message, field=field)
+    photometric_interpretation = header.PhotometricInterpretation
+    colours = photometric_interpretation in _COLOUR
+    if not colours and photometric_interpretation not in _MONOCHROME | {"PALETTE COLOR"}:
+        message = "the photometric interpretation isn't taken: send MONOCHROME1, MONOCHROME2, PALETTE COLOR, RGB or YBR"
+        raise DicomNotSupported(message, field=field)
+    allocated, stored, high_bit = int(header.BitsAllocated), int(header.BitsStored), int(header.get("HighBit", header.BitsStored - 1))
+    if allocated not in {8, 16} or not 1 <= stored <= allocated or high_bit != stored - 1:
+        message = "a sample has to have 8 or 16 bits allocated, and its highest bit one below the bits stored: convert the object"
+        raise DicomNotSupported(message, field=field)
+    if samples != (3 if colours else 1) or (colours and int(header.PixelRepresentation) != 0):
+        message = "the samples a pixel, or their sign, don't go with the photometric interpretation: convert the object"
+        raise DicomNotSupported(message, field=field)
 
 
-def _pixels(dataset: "Dataset", medium: ImageInput, field: str) -> NDArray[np.uint8]:
-    """[rows, columns] or [rows, columns, 3], uint8."""
-    from pydicom.pixels import apply_color_lut, pixel_array  # noqa: PLC0415
+def _palette_colours(stored: NDArray[Any], dataset: FileDataset) -> NDArray[np.uint8]:
+    """Stored values through the red, green and blue palettes (PS3.3 C.7.6.3.1.5): uint8 [rows, columns, 3].
 
-    # The decoder has turned YBR into RGB.
-    stored = pixel_array(dataset)
-    interpretation = str(dataset.PhotometricInterpretation)
-    if interpretation == "PALETTE COLOR":
-        coloured = apply_color_lut(stored, dataset)
-        return to_uint8(coloured, 0, np.iinfo(coloured.dtype).max)
-    if interpretation in _COLOUR:
-        return stored if stored.dtype == np.uint8 else to_uint8(stored, 0, (1 << int(dataset.BitsStored)) - 1)
-    if int(dataset.BitsAllocated) > _MAX_BITS_OF_A_RAMP:
-        raise _not_supported("its grey values have more than 16 bits", field)
-    return _grey(dataset, medium, stored)
-
-
-def _grey(dataset: "Dataset", medium: ImageInput, stored: NDArray[Any]) -> NDArray[np.uint8]:
+    Own code: pydicom's `apply_color_lut` indexes with the palette's type, so that 8-bit palettes wrap for 16-bit pixels.
+    """
+    tables = [
+        grey.LookupTable.of(
+            dataset[f"{colour}PaletteColorLookupTableDescriptor"].value,
+            dataset[f"{colour}PaletteColorLookupTableData"].value,
+            is_little_endian=grey.is_little_endian(dataset),
+        )
+        for colour in _PALETTES
+    ]
     lowest, highest = int(stored.min()), int(stored.max())
-    ramp = np.arange(lowest, highest + 1)
-    shown = _shown(dataset, medium, ramp, _present(dataset, stored, ramp))
-    if str(dataset.PhotometricInterpretation) == "MONOCHROME1":
-        shown = 255 - shown
-    return shown[stored.astype(np.int64) - lowest]
+    ramp = np.arange(lowest, highest + 1, dtype=np.int64)
+    palette = np.stack([to_bytes_range(table.look_up(ramp), table.maximum) for table in tables], axis=-1)
+    return palette[stored.astype(np.int32) - lowest]
 
 
-def _present(dataset: "Dataset", stored: NDArray[Any], ramp: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which values of the ramp are of the patient and not padding (PS3.3 C.7.5.1.1.2)."""
-    present = np.isin(ramp, stored)
-    padding = dataset.get("PixelPaddingValue")
-    if padding is not None:
-        limit = dataset.get("PixelPaddingRangeLimit")
-        ends = sorted((int(padding), int(padding if limit is None else limit)))
-        inside = ~((ramp >= ends[0]) & (ramp <= ends[1]))
-        if (present & inside).any():
-            present &= inside
-    return present
+def _inflated(content: bytes, limits: InputLimits, field: str) -> bytes:
+    """The object as it is, or, where it is deflated (PS3.5 A.5), inflated up to a bound: pydicom inflates whatever comes."""
+    if len(content) < _PREAMBLE_BYTES or content[_PREAMBLE_BYTES - 4 : _PREAMBLE_BYTES] != b"DICM":
+        message = "this is no DICOM file (PS3.10): send the whole file, with preamble and file meta information"
+        raise DicomUnreadable(message, field=field)
+    file = BytesIO(content)
+    file.seek(_PREAMBLE_BYTES)
+    meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, _vr, _length: tag.group != 2)  # noqa: PLR2004
+    if "TransferSyntaxUID" not in meta:
+        message = "the file meta information names no transfer syntax (0002,0010): export and send the object again"
+        raise DicomUnreadable(message, field=field)
+    if meta.TransferSyntaxUID != uid.DeflatedExplicitVRLittleEndian:
+        return content
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    # Two bytes are the most that a sample takes.
+    plain = inflate.decompress(content[file.tell() :], 2 * limits.max_pixels + _HEADER_BYTES)
+    if inflate.unconsumed_tail:
+        message = "the object inflates to more than is taken: send a smaller image"
+        raise TooManyElements(message, field=field)
+    # Little endian explicit is what a deflated object is once inflated; its UID has an odd length, so a null byte follows.
+    syntax = uid.ExplicitVRLittleEndian.encode("ascii")
+    syntax += b"\0" * (len(syntax) % 2)
+    return content[:_PREAMBLE_BYTES] + b"\x02\x00\x10\x00UI" + len(syntax).to_bytes(2, "little") + syntax + plain
 
 
-def _shown(dataset: "Dataset", medium: ImageInput, ramp: NDArray[Any], present: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The 8-bit value of each stored value of the ramp."""
-    from pydicom.pixels import apply_modality_lut, apply_voi_lut  # noqa: PLC0415
-
-    values = apply_modality_lut(ramp, dataset)
-    match medium.windowing:
-        case Windowing.FIXED:
-            return _window_linear(values, medium.window_center, medium.window_width)
-        case Windowing.FROM_OBJECT if dataset.get("VOILUTSequence"):
-            # A VOI LUT is indexed by whole numbers; a rescale that gives floats breaks pydicom's own look-up.
-            looked_up = apply_voi_lut(np.rint(values).astype(np.int64), dataset, prefer_lut=True)
-            bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
-            return to_uint8(looked_up, 0, (1 << bits) - 1)
-        case Windowing.FROM_OBJECT if dataset.get("WindowCenter") is not None and dataset.get("WindowWidth") is not None:
-            center, width = _first(dataset.WindowCenter), _first(dataset.WindowWidth)
-            function = str(dataset.get("VOILUTFunction") or "LINEAR")
-            return _WINDOWS[function](values, center, width)
-    return to_uint8(values, float(values[present].min()), float(values[present].max()))
-
-
-def _first(value: Any) -> float:  # noqa: ANN401 - a DICOM value of one or of many
-    """The first of the windows that an object offers: which is the one that it was stored to be seen with."""
-    return float(value[0] if hasattr(value, "__len__") and not isinstance(value, str) else value)
-
-
-def _window_linear(values: NDArray[Any], center: float, width: float) -> NDArray[np.uint8]:
-    """PS3.3 C.11.2.1.2.1, LINEAR, on to 0 to 255."""
-    if width <= 1:
-        return np.where(values > center - 0.5, 255, 0).astype(np.uint8)
-    return to_uint8(values, center - 0.5 - (width - 1) / 2, center - 0.5 + (width - 1) / 2)
-
-
-def _window_linear_exact(values: NDArray[Any], center: float, width: float) -> NDArray[np.uint8]:
-    """PS3.3 C.11.2.1.3.2, LINEAR_EXACT, on to 0 to 255."""
-    return to_uint8(values, center - width / 2, center + width / 2)
-
-
-def _window_sigmoid(values: NDArray[Any], center: float, width: float) -> NDArray[np.uint8]:
-    """PS3.3 C.11.2.1.3.1, SIGMOID, on to 0 to 255."""
-    exponent = np.clip(-4 * (values.astype(np.float64) - center) / width, -700, 700)
-    return np.rint(255 / (1 + np.exp(exponent))).astype(np.uint8)
-
-
-_WINDOWS = {"LINEAR": _window_linear, "LINEAR_EXACT": _window_linear_exact, "SIGMOID": _window_sigmoid}
+def _without_pixels(field: str) -> DicomWithoutPixels:
+    return DicomWithoutPixels("the object holds no pixels: send an image", field=field)

@@ -29,7 +29,7 @@ def to_bytes_range(values: NDArray[Any], maximum: int) -> NDArray[np.uint8]:
         return values.astype(np.uint8, copy=False)
     # By a table of every value that can be: indexing 16-bit pixels is several times quicker than arithmetic on floats.
     table = np.rint(np.arange(maximum + 1, dtype=np.float64) * (255 / maximum)).astype(np.uint8)
-    return table[values]
+    return np.take(table, values)
 
 
 def _grey_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
