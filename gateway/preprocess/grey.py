@@ -56,7 +56,8 @@ class LookupTable:
     def look_up(self, values: NDArray[Any]) -> NDArray[np.uint16]:
         """The entries for `values` (any shape, numbers); below the first and beyond the last, the first and the last."""
         index = np.rint(values).astype(np.int64) - self.first
-        return np.take(self.entries, index, mode="clip")
+        entries: NDArray[np.uint16] = self.entries.take(index, mode="clip")
+        return entries
 
 
 def is_little_endian(dataset: FileDataset) -> bool:
