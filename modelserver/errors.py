@@ -1,0 +1,42 @@
+"""What a caller is told, in TensorFlow Serving's codes and words (model_servers/grpc_status_util.cc)."""
+
+import grpc
+import tensorflow as tf
+
+_CODE = {code.value[0]: code for code in grpc.StatusCode}
+# TensorFlow Serving cuts a message so that it fits into the headers it travels in.
+_MAX_MESSAGE_BYTES = 1024
+_CUT_MARK = "...TRUNCATED"
+
+
+class ServingError(Exception):
+    """A status for the caller."""
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        """Takes the code and the whole message."""
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    @classmethod
+    def of(cls, error: tf.errors.OpError) -> "ServingError":
+        """The same status as TensorFlow's; the codes are one to one."""
+        return cls(_CODE.get(error.error_code, grpc.StatusCode.UNKNOWN), error.message)
+
+
+def invalid_argument(message: str) -> ServingError:
+    """INVALID_ARGUMENT."""
+    return ServingError(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+def not_found(message: str) -> ServingError:
+    """NOT_FOUND."""
+    return ServingError(grpc.StatusCode.NOT_FOUND, message)
+
+
+def cut(message: str) -> str:
+    """The message as it goes on the wire."""
+    encoded = message.encode()
+    if len(encoded) <= _MAX_MESSAGE_BYTES:
+        return message
+    return encoded[:_MAX_MESSAGE_BYTES].decode(errors="ignore") + _CUT_MARK
