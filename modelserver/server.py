@@ -1,0 +1,88 @@
+"""The composition root: what starts in which order, and what ends in which."""
+
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from tensorflow.core.protobuf import config_pb2
+
+from modelserver.config import ConfigError
+from modelserver.flags import Flags
+from modelserver.manager import Manager
+from modelserver.metrics import Metrics
+from modelserver.servable import Servable
+from modelserver.services import register
+
+_log = structlog.get_logger("modelserver.server")
+
+_DRAIN_SECONDS = 30.0
+_READINESS_SECONDS = 0.2
+# The names that TensorFlow Serving answers for.
+_HEALTH_NAMES = ("", "ModelService", "PredictionService")
+
+
+def serve(flags: Flags) -> None:
+    """Runs the server until SIGTERM or SIGINT, then answers what it has taken on. Raises ConfigError where a port can't be had.
+
+    It listens at once, and its health says SERVING when every model has a version that answers: a caller that comes early is told that the model
+    isn't found, and not that there is no server.
+    """
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    session_config = config_pb2.ConfigProto(
+        intra_op_parallelism_threads=flags.intra_op_threads, inter_op_parallelism_threads=flags.inter_op_threads
+    )
+    manager = Manager(flags.models, poll_seconds=flags.poll_seconds, load=partial(Servable, session_config=session_config))
+    metrics = Metrics([config.name for config in flags.models])
+    # Calls beyond the threads wait; TensorFlow Serving refuses them.
+    server = grpc.server(
+        ThreadPoolExecutor(flags.threads, thread_name_prefix="call"),
+        options=(("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)),
+    )
+    register(server, manager, metrics)
+    status = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(status, server)
+    _set_health(status, health_pb2.HealthCheckResponse.NOT_SERVING)
+    port = _listen(server, flags)
+    server.start()
+    if flags.metrics_path is not None and flags.rest_api_port:
+        http_port = _serve_metrics(metrics, flags, flags.metrics_path)
+        _log.info("metrics", host=flags.host, port=http_port, path=flags.metrics_path)
+    # TensorFlow Serving's words; parents read the port from them.
+    print(f"Running gRPC ModelServer at {flags.host}:{port} ...", flush=True)  # noqa: T201
+    manager.start()
+    while not stopping.wait(_READINESS_SECONDS):
+        serving = health_pb2.HealthCheckResponse.SERVING if manager.is_ready() else health_pb2.HealthCheckResponse.NOT_SERVING
+        _set_health(status, serving)
+    _log.info("stopping")
+    status.enter_graceful_shutdown()
+    server.stop(_DRAIN_SECONDS).wait()
+    manager.stop()
+    metrics.close()
+    _log.info("stopped")
+
+
+def _listen(server: grpc.Server, flags: Flags) -> int:
+    try:
+        return int(server.add_insecure_port(f"{flags.host}:{flags.port}"))
+    except RuntimeError:
+        message = f"--port: can't listen on {flags.host}:{flags.port}: another process may hold it; 0 lets the system choose"
+        raise ConfigError(message) from None
+
+
+def _serve_metrics(metrics: Metrics, flags: Flags, path: str) -> int:
+    try:
+        return metrics.serve(flags.host, max(flags.rest_api_port, 0), path)
+    except OSError:
+        message = f"--rest_api_port: can't listen on {flags.host}:{flags.rest_api_port}: another process may hold it"
+        raise ConfigError(message) from None
+
+
+def _set_health(status: health.HealthServicer, serving: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
+    for name in _HEALTH_NAMES:
+        status.set(name, serving)

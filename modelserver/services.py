@@ -1,0 +1,138 @@
+"""The gRPC services, in TensorFlow Serving's order of checks."""
+
+import time
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf import any_pb2
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from modelserver.errors import ServingError, cut, invalid_argument
+from modelserver.manager import Manager
+from modelserver.metrics import Metrics
+from modelserver.servable import DEFAULT_SIGNATURE, Servable
+
+_SIGNATURE_DEF = "signature_def"
+
+
+def _abort(context: grpc.ServicerContext, error: ServingError) -> NoReturn:
+    context.abort(error.code, cut(error.message))
+
+
+def _drop_if_late(context: grpc.ServicerContext) -> None:
+    """A call that waited for a thread until its caller had gone or its time was up isn't run."""
+    remaining = context.time_remaining()
+    if not context.is_active() or (remaining is not None and remaining <= 0):
+        context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+
+
+def _check_spec(request: Any) -> None:  # noqa: ANN401 - the requests share the field, and no type
+    if not request.HasField("model_spec"):
+        message = "Missing ModelSpec"
+        raise invalid_argument(message)
+
+
+class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):  # type: ignore[misc]
+    """`tensorflow.serving.PredictionService`: `Predict` and `GetModelMetadata`."""
+
+    def __init__(self, manager: Manager, metrics: Metrics) -> None:
+        """Takes the models."""
+        self._manager = manager
+        self._metrics = metrics
+
+    def Predict(self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext) -> predict_pb2.PredictResponse:  # noqa: N802
+        """Runs a signature on named tensors."""
+        _drop_if_late(context)
+        started = time.perf_counter()
+        try:
+            _check_spec(request)
+            with self._manager.serving(request.model_spec) as servable:
+                response = _predict(servable, request)
+        except ServingError as error:
+            self._metrics.count(request.model_spec.name, ok=False)
+            _abort(context, error)
+        self._metrics.count(request.model_spec.name, ok=True, seconds=time.perf_counter() - started)
+        return response
+
+    def GetModelMetadata(  # noqa: N802
+        self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: grpc.ServicerContext
+    ) -> get_model_metadata_pb2.GetModelMetadataResponse:
+        """Reads the signatures of a model."""
+        try:
+            _check_spec(request)
+            if not request.metadata_field:
+                message = "GetModelMetadataRequest must specify at least one metadata_field"
+                raise invalid_argument(message)
+            for field in request.metadata_field:
+                if field != _SIGNATURE_DEF:
+                    message = f"Metadata field {field} is not supported"
+                    raise invalid_argument(message)
+            with self._manager.serving(request.model_spec) as servable:
+                return _metadata(servable)
+        except ServingError as error:
+            _abort(context, error)
+
+
+def _predict(servable: Servable, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
+    key = request.model_spec.signature_name or DEFAULT_SIGNATURE
+    signature = servable.signatures.get(key)
+    if signature is None:
+        message = f'Serving signature key "{key}" not found.'
+        raise ServingError(grpc.StatusCode.FAILED_PRECONDITION, message)
+    response = predict_pb2.PredictResponse()
+    signature.run(request.inputs, tuple(request.output_filter), response.outputs)
+    response.model_spec.name = servable.name
+    response.model_spec.version.value = servable.version
+    response.model_spec.signature_name = key
+    return response
+
+
+def _metadata(servable: Servable) -> get_model_metadata_pb2.GetModelMetadataResponse:
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    for key, definition in servable.signature_def.items():
+        signatures.signature_def[key].CopyFrom(definition)
+    packed = any_pb2.Any()
+    packed.Pack(signatures)
+    response = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=model_pb2.ModelSpec(name=servable.name))
+    response.model_spec.version.value = servable.version
+    response.metadata[_SIGNATURE_DEF].CopyFrom(packed)
+    return response
+
+
+class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore[misc]
+    """`tensorflow.serving.ModelService`: `GetModelStatus`."""
+
+    def __init__(self, manager: Manager) -> None:
+        """Takes the models."""
+        self._manager = manager
+
+    def GetModelStatus(  # noqa: N802
+        self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
+    ) -> get_model_status_pb2.GetModelStatusResponse:
+        """Where the versions of a model stand. A label is ignored, as TensorFlow Serving does."""
+        try:
+            _check_spec(request)
+            version = request.model_spec.version.value if request.model_spec.HasField("version") else None
+            statuses = self._manager.statuses(request.model_spec.name, version)
+        except ServingError as error:
+            _abort(context, error)
+        response = get_model_status_pb2.GetModelStatusResponse()
+        for number, status in statuses:
+            row = response.model_version_status.add(version=number, state=status.state)
+            row.status.error_code = 0 if status.error is None else status.error.code.value[0]
+            row.status.error_message = "" if status.error is None else status.error.message
+        return response
+
+
+
+def register(server: grpc.Server, manager: Manager, metrics: Metrics) -> None:
+    """Puts the services on a server. What isn't implemented answers UNIMPLEMENTED."""
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(manager, metrics), server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(manager), server)
