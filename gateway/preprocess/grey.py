@@ -98,9 +98,14 @@ def _padding_of(stored: NDArray[Any], dataset: FileDataset) -> NDArray[np.bool_]
     if value is None:
         return None
     limit = dataset.get("PixelPaddingRangeLimit")
-    first, last = sorted((int(value), int(value if limit is None else limit)))
+    first, last = sorted(_as_stored(int(end), dataset) for end in (value, value if limit is None else limit))
     mask = (stored >= first) & (stored <= last)
     return mask if mask.any() else None
+
+
+def _as_stored(value: int, dataset: FileDataset) -> int:
+    """Some devices write a signed padding value with the VR of an unsigned one: 63536 is -2000."""
+    return value - 65536 if int(dataset.PixelRepresentation) == 1 and value > 32767 else value  # noqa: PLR2004 - 16-bit two's complement
 
 
 def _rescale(ramp: NDArray[np.int64], dataset: FileDataset) -> Values:

@@ -1,0 +1,98 @@
+"""Time series from callers."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.call import Channel, TimeSeries
+from gateway.errors import (
+    ChannelsMismatch, MedserveError, SamplingFrequencyMismatch, ShapeMismatch, TooManyElements, UnitMismatch, ValueNotFinite,
+)  # fmt: skip
+from gateway.manifest import ChannelSpec, InputSpec, TimeSeriesInput
+from gateway.tensor import DType, Tensor
+
+Prepare = Callable[..., Tensor]
+NAN, INF = float("nan"), float("inf")
+
+
+def spec(*, hz: float = 0, samples: int = -1, dtype: DType = DType.FLOAT32, allows_missing: bool = False) -> InputSpec:
+    channels = (ChannelSpec(name="I", unit="mV"), ChannelSpec(name="SpO2", unit="%"))
+    medium = TimeSeriesInput(channels=channels, sampling_frequency_hz=hz)
+    return InputSpec(name="x", dtype=dtype, shape=(samples, 2), medium=medium, allows_missing=allows_missing)
+
+
+def series(*channels: Channel, hz: float = 0) -> TimeSeries:
+    return TimeSeries(channels=channels, sampling_frequency_hz=hz)
+
+
+def lead(*values: float, name: str = "I", unit: str = "mV") -> Channel:
+    return Channel(name=name, unit=unit, values=values)
+
+
+def saturation(*values: float) -> Channel:
+    return lead(*values, name="SpO2", unit="%")
+
+
+@given(
+    rows=st.lists(st.tuples(st.floats(width=32, allow_nan=False, allow_infinity=False), st.floats(0, 100, width=32)), min_size=1),
+    swapped=st.booleans(),
+)
+def test_places_channels_by_name_in_any_order(prepare: Prepare, rows: list[tuple[float, float]], swapped: bool) -> None:  # noqa: FBT001 - drawn
+    first, second = lead(*(row[0] for row in rows)), saturation(*(row[1] for row in rows))
+
+    tensor = prepare(spec(), series(second, first) if swapped else series(first, second))
+
+    assert tensor.dtype is DType.FLOAT32
+    np.testing.assert_array_equal(tensor.array, np.array(rows, dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "field"),
+    [
+        pytest.param(series(lead(1.0)), ChannelsMismatch, "channels", id="missing"),
+        pytest.param(series(), ChannelsMismatch, "channels", id="none"),
+        pytest.param(series(lead(1.0), saturation(1.0), lead(1.0, name="Jane")), ChannelsMismatch, "channels", id="unknown"),
+        pytest.param(series(lead(1.0), saturation(1.0), lead(1.0)), ChannelsMismatch, "channels", id="twice"),
+        pytest.param(series(lead(1.0), saturation(1.0, 2.0)), ChannelsMismatch, "channels", id="of two lengths"),
+        pytest.param(series(lead(1.0, unit="uV"), saturation(1.0)), UnitMismatch, 'channels["I"].unit', id="another unit"),
+        pytest.param(series(lead(1.0, unit=""), saturation(1.0)), UnitMismatch, 'channels["I"].unit', id="no unit"),
+        pytest.param(series(lead(1.0), saturation(1.0)), ShapeMismatch, "channels", id="too few samples"),
+        pytest.param(series(lead(1.0, NAN), saturation(1.0, 2.0)), ValueNotFinite, "channels", id="missing value"),
+        pytest.param(series(lead(1.0, 1e300), saturation(1.0, 2.0)), ValueNotFinite, "channels", id="infinite in the model's type"),
+        pytest.param(series(lead(*range(600)), saturation(*range(600))), TooManyElements, "channels", id="too many"),
+    ],
+)
+def test_refuses(prepare: Prepare, value: TimeSeries, error: type[MedserveError], field: str) -> None:
+    with pytest.raises(error) as caught:
+        prepare(spec(samples=2), value, max_elements=1000)
+
+    assert caught.value.field == f'inputs["x"].time_series.{field}'
+    assert "Jane" not in caught.value.message
+
+
+def test_takes_nan_but_no_infinity_where_values_may_be_missing(prepare: Prepare) -> None:
+    assert np.isnan(prepare(spec(allows_missing=True), series(lead(NAN), saturation(1.0))).array).tolist() == [[True, False]]
+    with pytest.raises(ValueNotFinite):
+        prepare(spec(allows_missing=True), series(lead(INF), saturation(1.0)))
+
+
+@pytest.mark.parametrize(
+    ("wanted_hz", "came_hz", "taken"),
+    [
+        (0, 0, True), (0, 125, True), (0, NAN, True),
+        (125, 125, True), (125, 125 * (1 + 9e-7), True), (125, 125 * (1 - 9e-7), True),
+        (125, 125 * (1 + 2e-6), False), (125, 250, False), (125, 0, False), (125, -125, False), (125, NAN, False), (125, INF, False),
+    ],
+)  # fmt: skip
+def test_the_sampling_frequency_is_the_models(prepare: Prepare, wanted_hz: float, came_hz: float, taken: bool) -> None:  # noqa: FBT001 - a case
+    value = series(lead(1.0), saturation(1.0), hz=came_hz)
+
+    if taken:
+        assert prepare(spec(hz=wanted_hz), value).shape == (1, 2)
+    else:
+        with pytest.raises(SamplingFrequencyMismatch, match="125 Hz") as caught:
+            prepare(spec(hz=wanted_hz), value)
+        assert caught.value.field == 'inputs["x"].time_series.sampling_frequency_hz'
