@@ -29,7 +29,10 @@ from gateway.tensor import Tensor
 
 # All of this is for the process and set once, at import: `warnings.catch_warnings` and temporary log levels aren't safe among threads.
 config.settings.reading_validation_mode = config.IGNORE
-logging.getLogger("pydicom").disabled = True
+for _library in ("pydicom", "jpeg_ls"):
+    # Both: a level alone can be changed from elsewhere, and `disabled` would not reach the loggers below this one.
+    logging.getLogger(_library).setLevel(logging.CRITICAL + 1)
+    logging.getLogger(_library).propagate = False
 warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
 
 _PREAMBLE_BYTES = 132
