@@ -26,7 +26,7 @@ def findings_of(spec: OutputSpec, tensor: Tensor) -> list[Finding]:
         message = f'output "{spec.name}" holds numbers that are no probabilities: the model is at fault, so ask for another version'
         raise BackendAnswerInvalid(message)
     if classification.exclusive and abs(probabilities.sum() - 1) > _SUM_TOLERANCE:
-        message = f'the exclusive probabilities of output "{spec.name}" don\'t sum to one: the model is at fault, so ask for another version'
+        message = f'the probabilities of output "{spec.name}" don\'t sum to one: the model is at fault, so ask for another version'
         raise BackendAnswerInvalid(message)
     probabilities = probabilities.clip(0, 1)
     most_probable = int(probabilities.argmax()) if probabilities.size else -1

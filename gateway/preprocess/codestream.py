@@ -101,7 +101,8 @@ def _rle_size(frame: bytes, dataset: FileDataset) -> Size:
     count = int(dataset.SamplesPerPixel) * int(dataset.BitsAllocated) // 8
     declared, *offsets = struct.unpack_from("<16L", frame)
     ends = [*offsets[1:count], len(frame)]
-    if declared != count or any(_rle_unpacked(frame[start:end], rows * columns) != rows * columns for start, end in zip(offsets, ends, strict=False)):
+    segments = [frame[start:end] for start, end in zip(offsets, ends, strict=False)]
+    if declared != count or any(_rle_unpacked(segment, rows * columns) != rows * columns for segment in segments):
         message = "the segments aren't the object's pixels"
         raise ValueError(message)
     return rows, columns

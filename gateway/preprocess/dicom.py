@@ -36,6 +36,7 @@ for _library in ("pydicom", "jpeg_ls"):
 warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
 
 _PREAMBLE_BYTES = 132
+_META_GROUP = 0x0002
 _TAGS = [
     "SOPClassUID", "Modality",
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",
@@ -151,7 +152,7 @@ def _inflated(content: bytes, limits: InputLimits, field: str) -> bytes:
         raise DicomUnreadable(message, field=field)
     file = BytesIO(content)
     file.seek(_PREAMBLE_BYTES)
-    meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, _vr, _length: tag.group != 2)  # noqa: PLR2004
+    meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, _vr, _length: tag.group != _META_GROUP)
     if "TransferSyntaxUID" not in meta:
         message = "the file meta information names no transfer syntax (0002,0010): export and send the object again"
         raise DicomUnreadable(message, field=field)

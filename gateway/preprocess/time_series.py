@@ -25,7 +25,8 @@ def prepare(spec: InputSpec, series: TimeSeries, limits: InputLimits) -> Tensor:
         message = "a time series is only prepared for a time series input"
         raise InternalError(message)
     field = f'inputs["{spec.name}"].time_series'
-    require_at_most(limits.max_elements, [sum(len(channel.values) for channel in series.channels)], unit="values", field=f"{field}.channels")
+    values_in_all = sum(len(channel.values) for channel in series.channels)
+    require_at_most(limits.max_elements, [values_in_all], unit="values", field=f"{field}.channels")
     _require_channels(series, medium, field)
     _require_frequency(series.sampling_frequency_hz, medium.sampling_frequency_hz, f"{field}.sampling_frequency_hz")
     channels = {channel.name: channel for channel in series.channels}
@@ -65,5 +66,5 @@ def _require_channels(series: TimeSeries, medium: TimeSeriesInput, field: str) -
 
 def _require_frequency(came_hz: float, wanted_hz: float, field: str) -> None:
     if wanted_hz and not math.isclose(came_hz, wanted_hz, rel_tol=_FREQUENCY_TOLERANCE):
-        message = f"the model takes {wanted_hz:g} Hz and series aren't resampled: say how the series was sampled, and resample it if need be"
+        message = f"the model takes {wanted_hz:g} Hz and resamples nothing: send the series at that rate, and say so"
         raise SamplingFrequencyMismatch(message, field=field)

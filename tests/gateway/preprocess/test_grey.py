@@ -67,7 +67,12 @@ def test_sigmoid(values: list[float], center: float, width: float) -> None:
     values=st.lists(st.floats(-1e5, 1e5), min_size=1, max_size=20),
     is_little_endian=st.booleans(),
 )
-def test_a_table_maps_by_position_and_clamps_at_its_ends(entries: list[int], first: int, values: list[float], is_little_endian: bool) -> None:  # noqa: FBT001
+def test_a_table_maps_by_position_and_clamps_at_its_ends(
+    entries: list[int],
+    first: int,
+    values: list[float],
+    is_little_endian: bool,  # noqa: FBT001 - drawn
+) -> None:
     data = np.array(entries, dtype="<u2" if is_little_endian else ">u2").tobytes()
 
     table = grey.LookupTable.of((len(entries), first, 12), data, is_little_endian=is_little_endian)

@@ -186,7 +186,7 @@ def test_damage_ends_in_pixels_or_an_error_of_the_tree(prepare: Prepare, form: s
         tensor = prepare(spec(RGB), EncodedImage(content=whole[:at] + damage + whole[at + len(damage) :]))
     except MedserveError as error:
         assert isinstance(error, InputError | TooManyElements)  # noqa: PT017 - either outcome is right
-        assert error.__suppress_context__ or error.__context__ is None
+        assert error.__suppress_context__ or error.__context__ is None  # noqa: PT017 - as above
     else:
         assert tensor.shape[2] == 3
 
