@@ -117,7 +117,8 @@ def _renamed(proto: descriptor_pb2.FileDescriptorProto) -> descriptor_pb2.FileDe
 
     def visit(message: descriptor_pb2.DescriptorProto) -> None:
         for field in message.field:
-            field.type_name = rename(field.type_name)
+            if field.type_name:
+                field.type_name = rename(field.type_name)
         for nested in message.nested_type:
             visit(nested)
 
