@@ -147,7 +147,7 @@ class AuditLog:
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
             except OSError as error:
-                _log.error("audit not written: trying again", errno=error.errno)  # noqa: TRY400 - a disk's error has no trace worth keeping
+                _log.error("audit not written: trying again", errno=error.errno)
                 if time.monotonic() > self._stop_at:
                     _log.critical("audit events lost", bytes=len(rest))
                     return

@@ -342,7 +342,7 @@ class InternalError(MedserveError):
     reason = "INTERNAL"
 
 
-class RelayedStatus(Exception):  # noqa: N818 - it relays a status of someone else's, and is no error of ours
+class RelayedStatus(Exception):
     """What TensorFlow Serving answered to a call of its own API: passed on with its own code and message."""
 
     def __init__(self, code: int, message: str) -> None:

@@ -32,7 +32,7 @@ def configure(*, level: str = "INFO", stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [_Foreign()]
     root.setLevel(logging.WARNING)
-    logging.captureWarnings(True)
+    logging.captureWarnings(capture=True)
 
 
 class _Named(structlog.PrintLogger):
@@ -74,6 +74,4 @@ class _Foreign(logging.Handler):
     """Notes that another library logged something, and not what."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        structlog.get_logger(record.name).warning(
-            "another library logged", level_there=record.levelname, place=f"{record.module}:{record.lineno}"
-        )
+        structlog.get_logger(record.name).warning("another library logged", level_there=record.levelname, place=f"{record.module}:{record.lineno}")

@@ -21,7 +21,7 @@ from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from gateway.preprocess import InputLimits, Preprocessor
 from gateway.repository import Repository
-from gateway.rpc.services import Health, register
+from gateway.rpc.services import register
 from gateway.settings import Settings, SettingsError
 
 _log = structlog.get_logger("gateway.server")
@@ -152,7 +152,7 @@ class Gateway:
             await asyncio.sleep(poll_seconds)
             try:
                 await refresh()
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it is, the next round may go well
                 _log.exception("refresh failed", what=name)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -167,7 +167,7 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     await gateway.start()
-    print(f"gateway listening on {settings.listen.host}:{gateway.port}", flush=True)  # noqa: T201 - parents read it
+    print(f"gateway listening on {settings.listen.host}:{gateway.port}", flush=True)
     _log.info("listening", host=settings.listen.host, port=gateway.port, tls=settings.listen.tls.enabled, metrics_port=gateway.metrics_port)
     await stopped.wait()
     _log.info("stopping")

@@ -26,7 +26,7 @@ def main() -> int:
     try:
         serve(parse())
     except ConfigError as error:
-        print(f"modelserver: {error}", file=sys.stderr)  # noqa: T201
+        print(f"modelserver: {error}", file=sys.stderr)
         return 2
     return 0
 

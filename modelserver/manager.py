@@ -32,7 +32,7 @@ Load = Callable[[str, int, Path], Servable]
 class VersionStatus:
     """Where a version stands; `error` says why it ended, where it failed."""
 
-    state: "State.ValueType"
+    state: int
     error: ServingError | None = None
     failed_with: Fingerprint = ()
 
@@ -132,7 +132,7 @@ class Manager:
             for model in self._models.values():
                 try:
                     self._reconcile(model)
-                except Exception:
+                except Exception:  # noqa: BLE001 - what is wrong with one model stops no other
                     _log.exception("poll failed", model=model.config.name)
             self._settled.set()
             self._stopping.wait(self._poll_seconds)
@@ -177,7 +177,7 @@ class Manager:
                 raise
         except ServingError as error:
             model.history[version] = VersionStatus(state=END, error=error, failed_with=seen)
-            _log.error("not loaded", model=name, version=version, code=error.code.name, why=error.message)  # noqa: TRY400
+            _log.error("not loaded", model=name, version=version, code=error.code.name, why=error.message)
             return
         model.serving = {**model.serving, version: servable}
         model.history[version] = VersionStatus(state=AVAILABLE)

@@ -34,9 +34,7 @@ def serve(flags: Flags) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    session_config = config_pb2.ConfigProto(
-        intra_op_parallelism_threads=flags.intra_op_threads, inter_op_parallelism_threads=flags.inter_op_threads
-    )
+    session_config = config_pb2.ConfigProto(intra_op_parallelism_threads=flags.intra_op_threads, inter_op_parallelism_threads=flags.inter_op_threads)
     manager = Manager(flags.models, poll_seconds=flags.poll_seconds, load=partial(Servable, session_config=session_config))
     metrics = Metrics([config.name for config in flags.models])
     # Calls beyond the threads wait; TensorFlow Serving refuses them.
@@ -54,7 +52,7 @@ def serve(flags: Flags) -> None:
         http_port = _serve_metrics(metrics, flags, flags.metrics_path)
         _log.info("metrics", host=flags.host, port=http_port, path=flags.metrics_path)
     # TensorFlow Serving's words; parents read the port from them.
-    print(f"Running gRPC ModelServer at {flags.host}:{port} ...", flush=True)  # noqa: T201
+    print(f"Running gRPC ModelServer at {flags.host}:{port} ...", flush=True)
     manager.start()
     while not stopping.wait(_READINESS_SECONDS):
         serving = health_pb2.HealthCheckResponse.SERVING if manager.is_ready() else health_pb2.HealthCheckResponse.NOT_SERVING
@@ -83,6 +81,6 @@ def _serve_metrics(metrics: Metrics, flags: Flags, path: str) -> int:
         raise ConfigError(message) from None
 
 
-def _set_health(status: health.HealthServicer, serving: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
+def _set_health(status: health.HealthServicer, serving: int) -> None:
     for name in _HEALTH_NAMES:
         status.set(name, serving)

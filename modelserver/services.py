@@ -131,7 +131,6 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore
         return response
 
 
-
 def register(server: grpc.Server, manager: Manager, metrics: Metrics) -> None:
     """Puts the services on a server. What isn't implemented answers UNIMPLEMENTED."""
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(manager, metrics), server)

@@ -55,7 +55,9 @@ def read_tensor(alias: str, proto: tensor_pb2.TensorProto) -> NDArray[Any]:
     if len(values) > elements:
         raise _parsing_error(alias)
     if elements > len(values) and elements > MAX_FILLED_ELEMENTS:
-        message = f"tensor parsing error: {alias}: {elements} elements are declared and {len(values)} came; at most {MAX_FILLED_ELEMENTS} are filled in"
+        message = (
+            f"tensor parsing error: {alias}: {elements} elements are declared and {len(values)} came; at most {MAX_FILLED_ELEMENTS} are filled in"
+        )
         raise invalid_argument(message)
     try:
         return tf.make_ndarray(proto)
@@ -88,7 +90,7 @@ def array_writer(dtype: int) -> Callable[[NDArray[Any], tensor_pb2.TensorProto],
     is_half = field == "half_val"
 
     def write(array: NDArray[Any], proto: tensor_pb2.TensorProto) -> None:
-        proto.dtype = dtype  # type: ignore[assignment]
+        proto.dtype = dtype
         for size in array.shape:
             proto.tensor_shape.dim.add(size=size)
         values = array.ravel()

@@ -11,7 +11,7 @@ import numpy as np
 # TensorFlow's notes on its build are of no use to who trains; its errors are.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from training import publish as repository  # noqa: E402
+from training import publish as repository
 from training.job import Job
 from training.jobs import JOBS
 

@@ -17,9 +17,7 @@ def fit(job: Job, data: Dataset, *, epochs: int | None, say: Callable[[str], Non
     epochs = epochs or schedule.epochs
     keras.utils.set_random_seed(schedule.seed)
     model = job.build()
-    model.compile(
-        optimizer=keras.optimizers.Adam(schedule.learning_rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
-    )
+    model.compile(optimizer=keras.optimizers.Adam(schedule.learning_rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 
     def told(epoch: int, logs: dict[str, float] | None) -> None:
         figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in (logs or {}).items())

@@ -60,7 +60,9 @@ class Backend:
         self._channel = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
         self._max_elements = max_elements
         # No serialisers: what travels is bytes.
-        self._calls = {method: self._channel.unary_unary(method) for method in (_PREDICT, _GET_MODEL_METADATA, _GET_MODEL_STATUS)}
+        self._calls: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {
+            method: self._channel.unary_unary(method) for method in (_PREDICT, _GET_MODEL_METADATA, _GET_MODEL_STATUS)
+        }
 
     async def close(self) -> None:
         """Ends the connection."""

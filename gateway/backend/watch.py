@@ -36,16 +36,16 @@ class StatusWatch:
             states = await self._backend.status(model, self._timeout_seconds)
         except MedserveError as error:
             self._catalog.set_states(model, None)
-            self._set_reachable(False, error.reason)
+            self._set_reachable(reachable=False, reason=error.reason)
         else:
             before = self._catalog.states.get(model)
             self._catalog.set_states(model, states)
-            self._set_reachable(True)
+            self._set_reachable(reachable=True)
             for version in states if before != states else ():
                 if (before or {}).get(version) is not states[version]:
                     _log.info("version state", model=model, version=version, state=states[version].name)
 
-    def _set_reachable(self, reachable: bool, reason: str = "") -> None:
+    def _set_reachable(self, *, reachable: bool, reason: str = "") -> None:
         if reachable is not self.is_reachable:
             self.is_reachable = reachable
             if reachable:

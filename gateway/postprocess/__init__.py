@@ -28,9 +28,7 @@ def read(manifest: Manifest, outputs: Mapping[str, Tensor]) -> Reading:
     findings = [finding for name, spec in manifest.outputs.items() if spec.classification for finding in findings_of(spec, outputs[name])]
     # Python's sort is stable: equals stay in the manifest's order.
     findings.sort(key=lambda finding: -finding.probability)
-    return Reading(
-        findings=tuple(findings), warnings=(_DEMONSTRATION_ONLY,) if manifest.demonstration_only else (), outputs=dict(outputs)
-    )
+    return Reading(findings=tuple(findings), warnings=(_DEMONSTRATION_ONLY,) if manifest.demonstration_only else (), outputs=dict(outputs))
 
 
 def _require_declared(spec: OutputSpec, tensor: Tensor) -> None:

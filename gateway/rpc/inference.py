@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
@@ -21,12 +20,10 @@ from gateway.call import (
     TimeSeries,
 )
 from gateway.errors import RequestMalformed
+from gateway.manifest import Coding
 from gateway.pipeline import Inference, Pipeline
 from gateway.tensor import DType, Tensor
 from medserve.v1 import inference_pb2, manifest_pb2, tensor_pb2
-
-if TYPE_CHECKING:
-    from gateway.call import Coding
 
 SERVICE = "medserve.v1.InferenceService"
 
@@ -96,9 +93,7 @@ def _declarations_of(message: inference_pb2.InferRequest) -> list[TensorDeclarat
 
 def _tensor_of(message: inference_pb2.Input) -> DeclaredTensor:
     tensor = message.tensor
-    return DeclaredTensor(
-        dtype=_DTYPE.get(tensor.data_type), shape=tuple(tensor.shape), content=tensor.content, strings=tuple(tensor.string_values)
-    )
+    return DeclaredTensor(dtype=_DTYPE.get(tensor.data_type), shape=tuple(tensor.shape), content=tensor.content, strings=tuple(tensor.string_values))
 
 
 def _time_series_of(message: inference_pb2.Input) -> TimeSeries:
@@ -149,11 +144,9 @@ def response_of(inference: Inference, *, include_raw_outputs: bool) -> inference
     return response
 
 
-def _coding_of(coding: "Coding") -> manifest_pb2.Coding:
+def _coding_of(coding: Coding) -> manifest_pb2.Coding:
     return manifest_pb2.Coding(system=coding.system, code=coding.code, display=coding.display)
 
 
 def _message_of(tensor: Tensor) -> tensor_pb2.Tensor:
-    return tensor_pb2.Tensor(
-        data_type=_DATA_TYPE[tensor.dtype], shape=tensor.shape, content=bytes(tensor.content), string_values=tensor.strings
-    )
+    return tensor_pb2.Tensor(data_type=_DATA_TYPE[tensor.dtype], shape=tensor.shape, content=bytes(tensor.content), string_values=tensor.strings)

@@ -53,14 +53,14 @@ class Health:
         """Says what is so now. The whole is ready when the model server can be reached; a model, when a call to it would be answered."""
         if self._stopping:
             return
-        await self._set("", is_backend_reachable)
+        await self._set("", is_serving=is_backend_reachable)
         for service in self._services:
-            await self._set(service, True)
+            await self._set(service, is_serving=True)
         models = set(self._catalog.published)
         for model in models:
-            await self._set(model, self._catalog.is_ready(model))
+            await self._set(model, is_serving=self._catalog.is_ready(model))
         for gone in self._models - models:
-            await self._set(gone, False)
+            await self._set(gone, is_serving=False)
         self._models = models
 
     async def stop(self) -> None:
@@ -68,7 +68,7 @@ class Health:
         self._stopping = True
         await self.servicer.enter_graceful_shutdown()
 
-    async def _set(self, name: str, is_serving: bool) -> None:  # noqa: FBT001
+    async def _set(self, name: str, *, is_serving: bool) -> None:
         status = health_pb2.HealthCheckResponse.SERVING if is_serving else health_pb2.HealthCheckResponse.NOT_SERVING
         await self.servicer.set(name, status)
 

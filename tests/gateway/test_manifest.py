@@ -5,7 +5,17 @@ from collections.abc import Callable
 import pytest
 
 from gateway.manifest import (
-    ChannelSpec, Classification, Coding, ColorSpace, ImageInput, InputSpec, Label, Manifest, OutputSpec, TimeSeriesInput, Windowing,
+    ChannelSpec,
+    Classification,
+    Coding,
+    ColorSpace,
+    ImageInput,
+    InputSpec,
+    Label,
+    Manifest,
+    OutputSpec,
+    TimeSeriesInput,
+    Windowing,
 )  # fmt: skip
 from gateway.tensor import DType
 

@@ -41,7 +41,6 @@ def test_the_environment_goes_over_the_file_and_the_command_line_over_both(tmp_p
         ("listen.tls.certificate_file=a.pem", "private_key_file"),
         ("labels.digits.stable=0", "labels.digits.stable"),
         ("listen.port", "KEY=VALUE"),
-
     ],
 )
 def test_a_mistake_is_named(assignment: str, named: str) -> None:

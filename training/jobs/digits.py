@@ -54,9 +54,7 @@ def _facts() -> manifest_pb2.ModelManifest:
                 data_type=tensor_pb2.DATA_TYPE_UINT8,
                 shape=[-1, -1, 1],
                 description="A grey image, 0 black to 255 white: [rows, columns, 1]. It is resized to 28 × 28.",
-                image=manifest_pb2.ImageInput(
-                    color_space=manifest_pb2.COLOR_SPACE_MONOCHROME, windowing=manifest_pb2.WINDOWING_FROM_OBJECT
-                ),
+                image=manifest_pb2.ImageInput(color_space=manifest_pb2.COLOR_SPACE_MONOCHROME, windowing=manifest_pb2.WINDOWING_FROM_OBJECT),
             )
         ],
         outputs=[
@@ -67,9 +65,7 @@ def _facts() -> manifest_pb2.ModelManifest:
                 classification=manifest_pb2.Classification(
                     exclusive=True,
                     labels=[
-                        manifest_pb2.Label(
-                            code=manifest_pb2.Coding(system="urn:medserve:digits", code=str(digit), display=f"digit {digit}")
-                        )
+                        manifest_pb2.Label(code=manifest_pb2.Coding(system="urn:medserve:digits", code=str(digit), display=f"digit {digit}"))
                         for digit in range(_CLASSES)
                     ],
                 ),

@@ -15,9 +15,7 @@ from gateway.tensor import DType, Tensor
 from tfserving.v1 import tensor_pb2
 
 NUMERIC = [dtype for dtype in DType if dtype is not DType.STRING]
-arrays = st.sampled_from(NUMERIC).flatmap(
-    lambda dtype: hnp.arrays(dtype.numpy, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
-)
+arrays = st.sampled_from(NUMERIC).flatmap(lambda dtype: hnp.arrays(dtype.numpy, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)))
 
 
 @given(arrays)
@@ -44,7 +42,7 @@ def test_what_tensorflow_writes_is_read_either_way(array: np.ndarray) -> None:
         assert read.dtype == array.dtype.name
 
 
-def _typed(array: np.ndarray) -> object:
+def _typed(array: np.ndarray) -> their_tensor_pb2.TensorProto:
     """As TensorFlow Serving answers by default: typed values, none of them in `tensor_content`."""
     proto = their_tensor_pb2.TensorProto(dtype=tf.as_dtype(array.dtype).as_datatype_enum)
     proto.tensor_shape.CopyFrom(tf.TensorShape(array.shape).as_proto())

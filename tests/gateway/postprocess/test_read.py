@@ -97,7 +97,7 @@ def test_findings_of_several_outputs_are_sorted_together_and_other_outputs_are_k
 
 
 @pytest.mark.parametrize("demonstration_only", [True, False])
-def test_cautions_where_no_care_may_rest_on_it(demonstration_only: bool) -> None:  # noqa: FBT001 - a case
+def test_cautions_where_no_care_may_rest_on_it(demonstration_only: bool) -> None:
     reading = read(manifest(classifier(label("a"), exclusive=False), demonstration_only=demonstration_only), {"y": floats(0.5)})
 
     assert [caution.reason for caution in reading.warnings] == ["DEMONSTRATION_ONLY"] * demonstration_only

@@ -14,11 +14,17 @@ from numpy.typing import NDArray
 from pydicom import uid
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
 
 from gateway.call import DicomObject
 from gateway.errors import (
-    DicomNotSupported, DicomUnreadable, DicomWithoutPixels, InputError, MedserveError, ShapeMismatch, TooManyElements,
+    DicomNotSupported,
+    DicomUnreadable,
+    DicomWithoutPixels,
+    InputError,
+    MedserveError,
+    ShapeMismatch,
+    TooManyElements,
 )  # fmt: skip
 from gateway.manifest import ColorSpace, ImageInput, InputSpec, Windowing
 from gateway.tensor import DType, Tensor
@@ -35,9 +41,7 @@ def spec(
     color_space: ColorSpace = GREY, windowing: Windowing = Windowing.FROM_OBJECT, *, size: int = -1, center: float = 0, width: float = 0,
     modalities: frozenset[str] = frozenset(),
 ) -> InputSpec:  # fmt: skip
-    medium = ImageInput(
-        color_space=color_space, windowing=windowing, window_center=center, window_width=width, dicom_modalities=modalities
-    )
+    medium = ImageInput(color_space=color_space, windowing=windowing, window_center=center, window_width=width, dicom_modalities=modalities)
     return InputSpec(name="x", dtype=DType.UINT8, shape=(size, size, color_space.channels), medium=medium)
 
 
@@ -52,13 +56,13 @@ def dataset(name: str) -> FileDataset:
     return pydicom.dcmread(BytesIO(shipped(name)))
 
 
-def file_of(data: Dataset, **save_options: Any) -> DicomObject:  # noqa: ANN401 - pydicom's own
+def file_of(data: Dataset, **save_options: Any) -> DicomObject:
     file = BytesIO()
     data.save_as(file, **save_options)
     return DicomObject(content=file.getvalue())
 
 
-def synthetic(stored: NDArray[Any], **elements: Any) -> DicomObject:  # noqa: ANN401 - elements are of every type
+def synthetic(stored: NDArray[Any], **elements: Any) -> DicomObject:
     """A secondary capture of `stored`, uint8/int16/uint16 [rows, columns], with `elements` set."""
     data = Dataset()
     data.file_meta = pydicom.dataset.FileMetaDataset()
@@ -179,9 +183,7 @@ def test_a_voi_lut_is_looked_up_by_rescaled_values_and_preferred_to_a_window(pre
 
     tensor = prepare(
         spec(),
-        synthetic(
-            stored, RescaleSlope=slope, RescaleIntercept=-10, WindowCenter=1, WindowWidth=1, VOILUTSequence=[lut_item(-2, 10, entries)]
-        ),
+        synthetic(stored, RescaleSlope=slope, RescaleIntercept=-10, WindowCenter=1, WindowWidth=1, VOILUTSequence=[lut_item(-2, 10, entries)]),
     )
 
     expected = [entries[min(max(round(value * slope - 10) + 2, 0), 4)] / 1023 * 255 for value in stored.ravel().tolist()]
@@ -286,7 +288,7 @@ def test_a_value_that_needs_fewer_bits_than_it_has_ignores_the_others(prepare: P
     np.testing.assert_array_equal(prepare(spec(), synthetic(overlaid, **elements)).array, expected)
 
 
-def changed(name: str, **elements: Any) -> DicomObject:  # noqa: ANN401 - elements are of every type
+def changed(name: str, **elements: Any) -> DicomObject:
     data = dataset(name)
     for keyword, value in elements.items():
         setattr(data, keyword, value)

@@ -70,7 +70,7 @@ def test_refuses_an_item_that_lacks_an_input(preprocessor: Preprocessor) -> None
 @pytest.mark.parametrize(
     ("value", "heavy"), [(AGE, False), (ECG, False), (None, False), (EncodedImage(content=b""), True), (DicomObject(content=b""), True)]
 )
-def test_only_what_is_decoded_is_heavy(preprocessor: Preprocessor, value: InputData | None, heavy: bool) -> None:  # noqa: FBT001 - a case
+def test_only_what_is_decoded_is_heavy(preprocessor: Preprocessor, value: InputData | None, heavy: bool) -> None:
     assert preprocessor.is_heavy(Item(inputs={"age": AGE, "other": value})) is heavy
 
 

@@ -71,7 +71,7 @@ def test_a_table_maps_by_position_and_clamps_at_its_ends(
     entries: list[int],
     first: int,
     values: list[float],
-    is_little_endian: bool,  # noqa: FBT001 - drawn
+    is_little_endian: bool,
 ) -> None:
     data = np.array(entries, dtype="<u2" if is_little_endian else ">u2").tobytes()
 
@@ -93,7 +93,7 @@ def test_a_table_maps_by_position_and_clamps_at_its_ends(
         ((1, 0, 16), 7, [7]),
     ],
 )
-def test_tables_come_packed_in_bytes_or_words(descriptor: tuple[int, int, int], data: Any, entries: list[int]) -> None:  # noqa: ANN401 - as read
+def test_tables_come_packed_in_bytes_or_words(descriptor: tuple[int, int, int], data: Any, entries: list[int]) -> None:
     assert grey.LookupTable.of(descriptor, data, is_little_endian=True).entries.tolist() == entries
 
 
@@ -101,9 +101,7 @@ def test_a_count_of_zero_means_65536() -> None:
     assert len(grey.LookupTable.of((0, 0, 16), bytes(131072), is_little_endian=True).entries) == 65536
 
 
-@pytest.mark.parametrize(
-    ("descriptor", "data"), [((3, 0, 16), b"\0" * 4), ((3, 0, 0), b"\0" * 6), ((3, 0, 17), b"\0" * 6), ((1, 0, 7), b"\xff\xff")]
-)
+@pytest.mark.parametrize(("descriptor", "data"), [((3, 0, 16), b"\0" * 4), ((3, 0, 0), b"\0" * 6), ((3, 0, 17), b"\0" * 6), ((1, 0, 7), b"\xff\xff")])
 def test_a_table_that_is_not_what_it_says_is_refused(descriptor: tuple[int, int, int], data: bytes) -> None:
     with pytest.raises(ValueError, match="descriptor"):
         grey.LookupTable.of(descriptor, data, is_little_endian=True)

@@ -4,6 +4,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def spec(color_space: ColorSpace = GREY, rows: int = -1, columns: int = -1, dtyp
     return InputSpec(name="x", dtype=dtype, shape=(rows, columns, color_space.channels), medium=ImageInput(color_space=color_space))
 
 
-def encoded(image: Image.Image | NDArray[np.generic], form: str = "PNG", **options: object) -> EncodedImage:
+def encoded(image: Image.Image | NDArray[Any], form: str = "PNG", **options: object) -> EncodedImage:
     file = BytesIO()
     (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(file, form, **options)
     return EncodedImage(content=file.getvalue())
@@ -98,7 +99,7 @@ def test_cmyk_jpeg_becomes_its_colours(prepare: Prepare) -> None:
 
 
 # How the stored rows and columns lie for each orientation (Exif 2.32, 4.6.4 A), as numpy sees it.
-UPRIGHT: dict[int, Callable[[NDArray[np.generic]], NDArray[np.generic]]] = {
+UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud,
     5: np.transpose, 6: lambda a: np.rot90(a, -1), 7: lambda a: np.rot90(a, 2).T, 8: np.rot90,
 }  # fmt: skip

@@ -33,7 +33,7 @@ _COMMON = """
 
 
 def _run(script: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own script
+    return subprocess.run(
         [sys.executable, "-W", "default", "-c", dedent(_COMMON) + dedent(script)], capture_output=True, text=True, check=False, timeout=120
     )
 
@@ -128,8 +128,6 @@ def test_a_gateway_without_dicom_loads_no_dicom_library() -> None:
         assert not loaded, loaded
     """
 
-    result = subprocess.run(  # noqa: S603 - our own script
-        [sys.executable, "-c", dedent(script)], capture_output=True, text=True, check=False, timeout=60
-    )
+    result = subprocess.run([sys.executable, "-c", dedent(script)], capture_output=True, text=True, check=False, timeout=60)
 
     assert result.returncode == 0, result.stderr

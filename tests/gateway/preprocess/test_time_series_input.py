@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from gateway.call import Channel, TimeSeries
 from gateway.errors import (
-    ChannelsMismatch, MedserveError, SamplingFrequencyMismatch, ShapeMismatch, TooManyElements, UnitMismatch, ValueNotFinite,
+    ChannelsMismatch,
+    MedserveError,
+    SamplingFrequencyMismatch,
+    ShapeMismatch,
+    TooManyElements,
+    UnitMismatch,
+    ValueNotFinite,
 )  # fmt: skip
 from gateway.manifest import ChannelSpec, InputSpec, TimeSeriesInput
 from gateway.tensor import DType, Tensor
@@ -40,7 +46,7 @@ def saturation(*values: float) -> Channel:
     rows=st.lists(st.tuples(st.floats(width=32, allow_nan=False, allow_infinity=False), st.floats(0, 100, width=32)), min_size=1),
     swapped=st.booleans(),
 )
-def test_places_channels_by_name_in_any_order(prepare: Prepare, rows: list[tuple[float, float]], swapped: bool) -> None:  # noqa: FBT001 - drawn
+def test_places_channels_by_name_in_any_order(prepare: Prepare, rows: list[tuple[float, float]], swapped: bool) -> None:
     first, second = lead(*(row[0] for row in rows)), saturation(*(row[1] for row in rows))
 
     tensor = prepare(spec(), series(second, first) if swapped else series(first, second))
@@ -87,7 +93,7 @@ def test_takes_nan_but_no_infinity_where_values_may_be_missing(prepare: Prepare)
         (125, 125 * (1 + 2e-6), False), (125, 250, False), (125, 0, False), (125, -125, False), (125, NAN, False), (125, INF, False),
     ],
 )  # fmt: skip
-def test_the_sampling_frequency_is_the_models(prepare: Prepare, wanted_hz: float, came_hz: float, taken: bool) -> None:  # noqa: FBT001 - a case
+def test_the_sampling_frequency_is_the_models(prepare: Prepare, wanted_hz: float, came_hz: float, taken: bool) -> None:
     value = series(lead(1.0), saturation(1.0), hz=came_hz)
 
     if taken:

@@ -1,0 +1,60 @@
+# Each target sets up what it needs; what it runs is a command of the packages. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup run demo test lint format gen bench lock clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(READY)  ## Make .venv from the lock of exact versions (1 to 3 minutes, once)
+
+$(READY): requirements/dev.lock pyproject.toml
+	@echo "setup: making $(VENV) with the versions of requirements/dev.lock (TensorFlow is large: 1 to 3 minutes)"
+	@$(PYTHON) -m venv $(VENV) || { echo "setup: Python 3.11 with venv is needed (Debian: apt install python3.11 python3.11-venv), or name one: make PYTHON=python3 ..."; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements/dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+	@echo "setup: done"
+
+run: $(READY)  ## Train if nothing is published, serve, ask real questions, keep serving until Ctrl-C
+	@exec $(BIN)/python -m local run
+
+demo: $(READY)  ## The same, then exit: non-zero where any answer failed
+	@exec $(BIN)/python -m local demo
+
+test: $(READY)  ## The whole test suite
+	@$(BIN)/python -m pytest
+
+lint: $(READY)  ## Style, types, import contracts, the rules of the wire, and that generated code is up to date
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/python proto/generate.py --check
+
+format: $(READY)  ## Lay the code out
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+gen: $(READY)  ## Generate the Python of proto/
+	$(BIN)/python proto/generate.py
+
+bench: $(READY)  ## Measure what the gateway costs (about 3 minutes)
+	@$(BIN)/python -m benchmarks.overhead
+
+LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock'
+
+lock: $(READY)  ## Resolve the versions anew: one lock for all, and one for each extra that is installed alone
+	$(LOCK) --upgrade --all-extras --group dev -o requirements/dev.lock
+	$(LOCK) --constraint requirements/dev.lock -o requirements/client.lock
+	for extra in gateway modelserver training; do $(LOCK) --constraint requirements/dev.lock --extra $$extra -o requirements/$$extra.lock || exit 1; done
+
+clean:  ## Remove the environment and everything that was made by running (models, keys, certificates, audit)
+	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
