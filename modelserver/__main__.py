@@ -1,12 +1,15 @@
 """`python -m modelserver`: runs the embedded model server until it is told to stop."""
 
+import logging
 import os
 import sys
 
-# TensorFlow's notes on its build are of no use here; its errors are.
+# TensorFlow's notes on its build are of no use here; its errors are. The lines that its libraries write while they are being loaded come before
+# this is read, and stay: hiding them would take the standard error away from everything else that has something to say.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import structlog
+import tensorflow as tf
 
 from modelserver.config import ConfigError
 from modelserver.flags import parse
@@ -23,6 +26,8 @@ def main() -> int:
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    # Its Python half warns of functions that it deprecates in favour of eager ones: a session is what this server is made of.
+    tf.get_logger().setLevel(logging.ERROR)
     try:
         serve(parse())
     except ConfigError as error:
