@@ -68,7 +68,7 @@ def test_nothing_that_ships_is_under_the_gpl(lock: str) -> None:
             facts = metadata(name)
         except PackageNotFoundError:
             continue  # for another platform or Python
-        expression = (facts["License-Expression"] if "License-Expression" in facts else "")
+        expression = " ".join(facts.get_all("License-Expression", []))
         classifiers = [value for value in facts.get_all("Classifier", []) if value.startswith("License ::")]
         said = " ".join([expression, *classifiers])
         if re.search(r"(?<![L])GPL|(?<!Lesser )General Public License", said):

@@ -1,0 +1,181 @@
+"""What a platform team does: publishes under load, adds a model, loses a model server, stops a gateway. No accepted call is lost."""
+
+import json
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import grpc
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+from medserve.v1 import inference_pb2, inference_pb2_grpc
+from training.publish import publish
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Caller, Train
+
+CALLERS = 4
+
+
+class Load:
+    """Callers that ask without a pause, each on a channel of its own, and what became of their calls."""
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.versions: set[int] = set()
+        self.stopping = threading.Event()
+
+    def run(self, ask: Callable[[], int]) -> None:
+        while not self.stopping.is_set():
+            try:
+                self.versions.add(ask())
+                self.outcomes["OK"] += 1
+            except grpc.RpcError as error:
+                self.outcomes[f"{error.code().name}: {error.details()}"] += 1
+
+
+@contextmanager
+def under_load(*asks: Callable[[], int]) -> Iterator[Load]:
+    load = Load()
+    threads = [threading.Thread(target=load.run, args=(ask,)) for ask in asks]
+    for thread in threads:
+        thread.start()
+    try:
+        yield load
+    finally:
+        load.stopping.set()
+        for thread in threads:
+            thread.join()
+
+
+def ask_ours(caller: "Caller", channel: grpc.Channel, request: inference_pb2.InferRequest) -> Callable[[], int]:
+    stub = inference_pb2_grpc.InferenceServiceStub(channel)
+    return lambda: stub.Infer(request, metadata=caller.metadata, timeout=30).served_by.version
+
+
+def ask_theirs(caller: "Caller", channel: grpc.Channel, image: NDArray[np.uint8]) -> Callable[[], int]:
+    import tensorflow as tf  # noqa: PLC0415 - it takes seconds
+
+    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "digits"
+    request.inputs["images"].CopyFrom(tf.make_tensor_proto(image[np.newaxis, :, :, np.newaxis]))
+    return lambda: stub.Predict(request, metadata=caller.metadata, timeout=30).model_spec.version.value
+
+
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+def test_a_second_version_under_load_fails_no_call(
+    own_caller: "Caller", digit: NDArray[np.uint8], digit_request: inference_pb2.InferRequest, train: "Train"
+) -> None:
+    stack = own_caller.stack
+    channels = [stack.channel() for _ in range(CALLERS)]
+    asks = [
+        ask_ours(own_caller, channel, digit_request) if number % 2 else ask_theirs(own_caller, channel, digit)
+        for number, channel in enumerate(channels)
+    ]
+
+    with under_load(*asks) as load:
+        train("digits", stack.repository)
+        wait_until(lambda: 2 in load.versions, "an answer of version 2")
+        load.versions.clear()
+        wait_until(lambda: load.versions == {2}, "answers of version 2 alone")
+
+    assert set(load.outcomes) == {"OK"}
+    assert load.outcomes["OK"] > 100
+    for channel in channels:
+        channel.close()
+
+
+def test_a_model_that_is_published_and_listed_is_served_without_a_restart(own_caller: "Caller", digit_request: inference_pb2.InferRequest) -> None:
+    stack = own_caller.stack
+    before = [process.pid for process in (stack.model_server, stack.gateway) if process is not None]
+    request = inference_pb2.InferRequest()
+    request.CopyFrom(digit_request)
+    request.model.name = "digits-too"
+    with pytest.raises(grpc.RpcError) as refused:
+        own_caller.infer(request)
+
+    def copy(folder: Path, version: int) -> None:
+        shutil.copytree(stack.repository / "digits" / "1", folder, dirs_exist_ok=True)
+        manifest = folder / "assets.extra" / "medserve_manifest.json"
+        document = json.loads(manifest.read_text())
+        manifest.write_text(json.dumps({**document, "name": "digits-too", "version": str(version)}))
+
+    publish(stack.repository, "digits-too", copy)
+    config = stack.var / "run" / "models.config"
+    entry = f'config {{ name: "digits-too" base_path: "{stack.repository / "digits-too"}" model_platform: "tensorflow" }}'
+    text = config.read_text()
+    end = text.rindex("}")
+    config.with_suffix(".new").write_text(f"{text[:end]}  {entry}\n{text[end:]}")
+    config.with_suffix(".new").replace(config)
+    stack.wait_ready("digits-too")
+
+    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+    assert own_caller.infer(request).served_by.model == "digits-too"
+    assert [process.pid for process in (stack.model_server, stack.gateway) if process is not None] == before
+
+
+def test_a_killed_model_server_is_an_error_that_says_so_and_then_comes_back(own_caller: "Caller", digit_request: inference_pb2.InferRequest) -> None:
+    stack = own_caller.stack
+    assert stack.model_server is not None
+    port = stack.model_server.port
+    before = own_caller.infer(digit_request)
+
+    stack.model_server.kill()
+    with pytest.raises(grpc.RpcError) as lost:
+        own_caller.infer(digit_request)
+    stack.start_model_server(port=port)
+    stack.wait_ready("digits")
+    after = own_caller.infer(digit_request)
+
+    assert lost.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert "model server" in lost.value.details()
+    assert [finding.probability for finding in after.findings] == [finding.probability for finding in before.findings]
+
+
+def test_a_model_server_killed_under_load_leaves_no_call_hanging(own_caller: "Caller", digit_request: inference_pb2.InferRequest) -> None:
+    stack = own_caller.stack
+    assert stack.model_server is not None
+    port = stack.model_server.port
+
+    with under_load(*[ask_ours(own_caller, own_caller.channel, digit_request)] * CALLERS) as load:
+        wait_until(lambda: load.outcomes["OK"] > 50, "answers")
+        stack.model_server.kill()
+        wait_until(lambda: len(load.outcomes) > 1, "a refusal")
+        stack.start_model_server(port=port)
+        stack.wait_ready("digits")
+        answered = load.outcomes["OK"]
+        wait_until(lambda: load.outcomes["OK"] > answered + 50, "answers again")
+
+    assert {outcome.partition(":")[0] for outcome in load.outcomes} == {"OK", "UNAVAILABLE"}
+
+
+def test_a_gateway_that_is_told_to_stop_answers_what_it_has_accepted(own_caller: "Caller", digit_request: inference_pb2.InferRequest) -> None:
+    stack = own_caller.stack
+    assert stack.gateway is not None
+
+    with under_load(*[ask_ours(own_caller, own_caller.channel, digit_request)] * CALLERS) as load:
+        wait_until(lambda: load.outcomes["OK"] > 50, "answers")
+        status = stack.gateway.stop()
+        answered = load.outcomes["OK"]
+        wait_until(lambda: len(load.outcomes) > 1, "a refusal")
+
+    audited = Counter(json.loads(line)["code"] for line in stack.audit_file.read_text().splitlines())
+    assert status == 0
+    assert {outcome.partition(":")[0] for outcome in load.outcomes} == {"OK", "UNAVAILABLE"}
+    assert audited["OK"] == load.outcomes["OK"], "each answer that was made reached its caller"
+    assert load.outcomes["OK"] - answered <= CALLERS
