@@ -116,10 +116,13 @@ class Admission:
         return True
 
     def _check_elements(self, declaration: TensorDeclaration) -> None:
-        """A size below zero is an error of another kind, which whoever reads the tensor names."""
+        """A size below zero is an error of another kind, which whoever reads the tensor names.
+
+        Stops at the first size that is too much, so that hundreds of huge ones cost no long arithmetic; one of zero hides no other.
+        """
         elements = 1
         for size in declaration.shape:
-            elements *= max(size, 0)
-        if elements > self._limits.max_elements:
-            message = f"the tensor declares {elements} elements; at most {self._limits.max_elements} are taken"
-            raise TooManyElements(message, field=declaration.field)
+            elements *= max(size, 1)
+            if elements > self._limits.max_elements:
+                message = f"the tensor declares too many elements: at most {self._limits.max_elements} are taken, so send less at once"
+                raise TooManyElements(message, field=declaration.field)

@@ -1,8 +1,8 @@
 """Who asked what, of which weights, and how it ended: one typed event a call, appended to a file as a line of JSON.
 
 An event has no field that could hold a patient's data. Study and patient keys are written as keyed hashes (HMAC-SHA-256), so that the events
-of one study can be found by who holds the secret, and by nobody else. A model is named once routing knows it: a name that a caller made up
-is not written.
+of one study can be found by who holds the secret, and by nobody else. A model is named where it is published, or has answered: a name that
+a caller made up is not written.
 
 One thread writes, in the order of the calls' ends. It is where a later release will chain the lines by their hashes.
 """
@@ -25,8 +25,9 @@ from gateway.call import Call, Principal, Route
 
 _log = structlog.get_logger("gateway.audit")
 
-# A disk that stalls must not eat the memory: past this the event loop waits, and so do the callers.
+# A disk that stalls must not eat the memory: past this no call is taken on. Those under way are recorded all the same.
 MAX_QUEUED_EVENTS = 10_000
+_SECRET_BYTES = 32
 _RETRY_SECONDS = 1.0
 _CLOSE_SECONDS = 10.0
 
@@ -66,27 +67,37 @@ class AuditLog:
     """Appends events to a file."""
 
     def __init__(self, file: Path, secret_file: Path) -> None:
-        """Opens the file, which only its owner may read. Raises OSError where that can't be: a gateway without an audit doesn't start."""
+        """Opens the file, which only its owner may read.
+
+        Raises OSError where that can't be, and ValueError for a secret that is none: a gateway without an audit doesn't start.
+        """
         self._secret = _read_or_make_secret(secret_file)
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self._queue: queue.Queue[AuditEvent | None] = queue.Queue(MAX_QUEUED_EVENTS)
+        self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._end_line()
+        self._queue: queue.SimpleQueue[AuditEvent | None] = queue.SimpleQueue()
         self._stop_at = float("inf")
         self._thread = threading.Thread(target=self._write_all, name="audit", daemon=True)
         self._thread.start()
+
+    @property
+    def has_room(self) -> bool:
+        """False while the disk is so far behind that no call should be taken on."""
+        return self._queue.qsize() < MAX_QUEUED_EVENTS
 
     def record_call(
         self,
         call: Call,
         *,
         principal: Principal | None,
+        model: str,
         route: Route | None,
         version: int | None,
         code: str,
         reason: str,
         duration_seconds: float,
     ) -> None:
-        """Records how a call ended. `version` is the one that answered, where one did."""
+        """Records how a call ended. `model` is a name that is known to be one; `version` is the one that answered, where one did."""
         manifest = None if route is None else route.manifest
         self.record(
             AuditEvent(
@@ -98,7 +109,7 @@ class AuditLog:
                 reason=reason,
                 tenant="" if principal is None else principal.tenant,
                 key_id="" if principal is None else principal.key_id,
-                model="" if route is None else route.model,
+                model=model,
                 version=version,
                 label="" if route is None or manifest is None else route.label,
                 weights_digest="" if manifest is None else manifest.weights_digest,
@@ -111,7 +122,7 @@ class AuditLog:
         )
 
     def record(self, event: AuditEvent) -> None:
-        """Takes an event on; the writer's thread appends it."""
+        """Takes an event on, at once; the writer's thread appends it."""
         self._queue.put(event)
 
     def close(self) -> None:
@@ -123,6 +134,12 @@ class AuditLog:
 
     def _hash(self, key: str) -> str:
         return hmac.new(self._secret, key.encode(), hashlib.sha256).hexdigest() if key else ""
+
+    def _end_line(self) -> None:
+        """Ends the line that a process left half written when it was killed: the next event has its own."""
+        size = os.fstat(self._descriptor).st_size
+        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
+            os.write(self._descriptor, b"\n")
 
     def _write_all(self) -> None:
         encoder = msgspec.json.Encoder()
@@ -161,11 +178,15 @@ def _read_or_make_secret(file: Path) -> bytes:
     if not file.exists():
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as out:
-            out.write(secrets.token_bytes(32))
+            out.write(secrets.token_bytes(_SECRET_BYTES))
             out.flush()
             os.fsync(out.fileno())
         # A link, and not a rename: where two gateways start at once, the first one's secret stays.
         with contextlib.suppress(FileExistsError):
             os.link(temporary, file)
         temporary.unlink()
-    return file.read_bytes()
+    secret = file.read_bytes()
+    if len(secret) < _SECRET_BYTES:
+        message = f"{file}: a secret has {_SECRET_BYTES} bytes or more: restore the file, or remove it to have a new one made"
+        raise ValueError(message)
+    return secret

@@ -1,10 +1,11 @@
 """Who is calling: finds the principal of an API key.
 
 The table of keys is read from a file that `medserve keys` writes, and read again when it changes: a new or revoked key needs no restart.
+A call meets the table in memory only: a disk that stalls keeps no caller waiting.
 """
 
+import asyncio
 import hmac
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,16 +25,14 @@ _NO_HASH = "0" * 64
 
 
 class Authenticator:
-    """Holds the table of keys. Used from one thread."""
+    """Holds the table of keys, which is replaced as a whole."""
 
-    def __init__(self, keys_file: Path, *, reread_seconds: float = 1.0) -> None:
-        """Takes the file and how often to look whether it has changed. Without a file no key is valid."""
+    def __init__(self, keys_file: Path) -> None:
+        """Reads the file. Without one no key is valid."""
         self._keys_file = keys_file
-        self._reread_seconds = reread_seconds
-        self._look_again_at = 0.0
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: tuple[int, ...] | None = ()
         self._table: Mapping[str, tuple[ApiKey, Principal]] = MappingProxyType({})
-        self._reread_if_changed()
+        self.read()
 
     def authenticate(self, authorization: str) -> Principal:
         """The principal of `Bearer <key>`, the value of the `authorization` metadata.
@@ -45,7 +44,6 @@ class Authenticator:
         if not authorization:
             message = "send your API key as metadata: authorization: Bearer <key>"
             raise CredentialsMissing(message)
-        self._reread_if_changed()
         if authorization[: len(_SCHEME)].lower() == _SCHEME:
             parsed = parse_key(authorization[len(_SCHEME) :].strip())
             if parsed is not None:
@@ -57,23 +55,24 @@ class Authenticator:
         message = "the API key isn't valid: it has the form 'Bearer msk_…', and may have expired or been revoked"
         raise CredentialsInvalid(message)
 
-    def _reread_if_changed(self) -> None:
-        now = time.monotonic()
-        if now < self._look_again_at:
-            return
-        self._look_again_at = now + self._reread_seconds
+    async def refresh(self) -> None:
+        """Brings the table up to date."""
+        await asyncio.to_thread(self.read)
+
+    def read(self) -> None:
+        """Reads the file where it has changed. Blocks."""
+        seen = self._seen
         try:
             status = self._keys_file.stat()
-            seen = (status.st_mtime_ns, status.st_size, status.st_ino)
-            if seen == self._seen:
+            # The time of the last change of state, too: `chmod 600` mends a file and leaves its content as it was.
+            self._seen = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+            if self._seen == seen:
                 return
-            self._seen = seen
             keys = read_keys(self._keys_file)
         except FileNotFoundError:
-            if self._seen is not None or not self._table:
-                _log.warning("no key file: no key is valid", file=str(self._keys_file))
             self._seen, self._table = None, MappingProxyType({})
-            self._look_again_at = now + self._reread_seconds
+            if seen is not None:
+                _log.warning("no key file: no key is valid", file=str(self._keys_file))
         except (OSError, KeysFileError) as error:
             # Better the keys of a moment ago than none: the file is replaced by hand now and then.
             _log.error("key file not read: keys stay as they were", file=str(self._keys_file), why=str(error))

@@ -20,7 +20,7 @@ def authorize(principal: Principal, action: Action, selector: Selector | None) -
         raise ActionNotAllowed(message)
     if selector is not None and not _allows(principal, selector.model):
         message = "your key doesn't allow this model: ask for one that does"
-        raise ModelNotAllowed(message, field="model.name")
+        raise ModelNotAllowed(message, field=selector.field)
 
 
 def allowed_models(principal: Principal, names: Iterable[str]) -> list[str]:

@@ -10,6 +10,16 @@ from gateway.manifest import Coding, Manifest
 from gateway.tensor import DType, Tensor
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+# A name that is safe to say back. Anything else could be a patient's, put in the wrong place, or too long for a status.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
+
+# TensorFlow's most dimensions (tensorflow/core/framework/tensor_shape.h, MaxDimensions). What is declared beyond isn't even copied.
+MAX_RANK = 254
+
+
+def input_field(name: str) -> str:
+    """The path of an input in a request, for an error: `inputs["images"]`, or `inputs` where the name isn't a plain one."""
+    return f'inputs["{name}"]' if _PLAIN_NAME.fullmatch(name) else "inputs"
 
 
 class Action(StrEnum):
@@ -31,9 +41,13 @@ class PurposeOfUse(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selector:
-    """The model that a call names and how it chooses the version; both None means the newest that is ready."""
+    """The model that a call names and how it chooses the version; both None means the newest that is ready.
+
+    `field` is where the request names the model.
+    """
 
     model: str
+    field: str = "model.name"
     version: int | None = None
     label: str | None = None
 

@@ -74,6 +74,7 @@ class MedserveError(Exception):
         retry_after_seconds: how long to wait before trying again; None where trying again can't help.
         message: what is wrong and what to do, for the caller.
         field: the request field at fault, as a path such as `inputs["images"].tensor.shape`; empty where none is.
+        request_id: the call's name, as the audit has it; empty until the pipeline says.
     """
 
     code: ClassVar[Code]
@@ -85,6 +86,7 @@ class MedserveError(Exception):
         super().__init__(message)
         self.message = message
         self.field = field
+        self.request_id = ""
 
 
 class CredentialsError(MedserveError):

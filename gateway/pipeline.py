@@ -25,7 +25,7 @@ from gateway.backend.client import Backend
 from gateway.backend.watch import StatusWatch
 from gateway.call import Call, Item, Principal, Reading, Route
 from gateway.catalog import Catalog
-from gateway.errors import Code, InternalError, MedserveError, RelayedStatus, VersionNotReady
+from gateway.errors import Code, InternalError, MedserveError, RelayedStatus, TooManyCalls, VersionNotReady
 from gateway.metrics import Metrics
 from gateway.preprocess import Preprocessor
 from gateway.routing import Router
@@ -173,12 +173,17 @@ class Pipeline:
     @contextmanager
     def _guarded(self, bare: Call) -> Iterator[_Trail]:
         """Whatever happens inside, the slot is given back and one audit event is written. Only errors for the caller leave."""
+        if not self._audit.has_room:
+            # What can't be recorded isn't done. Nor is the refusal recorded: the metrics count it, and the log says that the disk is at fault.
+            self._metrics.observe_call(method=bare.method, model="", version=None, code=TooManyCalls.code.name, duration_seconds=0.0)
+            raise TooManyCalls("the gateway can't record calls just now, so it takes none: try again")
         trail = _Trail(call=bare)
         started = time.perf_counter()
         try:
             yield trail
         except MedserveError as error:
             trail.code, trail.reason = error.code.name, error.reason
+            error.request_id = trail.call.request_id
             if isinstance(error, InternalError):
                 _log.exception("defect", request_id=trail.call.request_id)
             raise
@@ -191,19 +196,23 @@ class Pipeline:
         except Exception as error:
             trail.code, trail.reason = InternalError.code.name, InternalError.reason
             _log.exception("defect", request_id=trail.call.request_id)
-            message = "the gateway failed to answer: tell whoever runs it, with the request id"
-            raise InternalError(message) from error
+            defect = InternalError("the gateway failed to answer: tell whoever runs it, with the request id")
+            defect.request_id = trail.call.request_id
+            raise defect from error
         finally:
             if trail.slot is not None:
                 trail.slot.release()
             self._record(trail, time.perf_counter() - started)
 
     def _record(self, trail: _Trail, duration_seconds: float) -> None:
+        asked = "" if trail.call.selector is None else trail.call.selector.model
+        published = asked if asked in self._catalog.published else ""
+        # A name that the caller made up could be a patient's. One that the model server answered to isn't made up.
+        named = asked if trail.code == "OK" else published
         self._audit.record_call(
-            trail.call, principal=trail.principal, route=trail.route, version=trail.version,
+            trail.call, principal=trail.principal, model=named, route=trail.route, version=trail.version,
             code=trail.code, reason=trail.reason, duration_seconds=duration_seconds,
         )  # fmt: skip
-        known_model = trail.route.model if trail.route is not None and trail.route.model in self._catalog.published else ""
         self._metrics.observe_call(
-            method=trail.call.method, model=known_model, version=trail.version, code=trail.code, duration_seconds=duration_seconds
+            method=trail.call.method, model=published, version=trail.version, code=trail.code, duration_seconds=duration_seconds
         )

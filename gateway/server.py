@@ -28,6 +28,7 @@ _log = structlog.get_logger("gateway.server")
 
 # The transport refuses what is larger before it reads it; up to here a request gets our error, which names the limit.
 _TRANSPORT_MARGIN_BYTES = 1 << 20
+_KEYS_POLL_SECONDS = 1.0
 
 
 class Gateway:
@@ -61,15 +62,26 @@ class Gateway:
         self.metrics_port = 0
 
     async def start(self) -> None:
-        """Starts everything; afterwards `port` and `metrics_port` say where."""
+        """Starts everything; afterwards `port` and `metrics_port` say where.
+
+        Raises SettingsError where a file or a port can't be used; then nothing is left running.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self._closing.aclose()
+            raise
+
+    async def _start(self) -> None:
         settings = self._settings
-        audit = AuditLog(settings.audit_file, settings.audit_secret_file)
+        audit = self._open_audit()
         self._closing.callback(audit.close)
         backend = Backend(settings.backend.address, max_elements=settings.backend.max_output_elements)
         self._closing.push_async_callback(backend.close)
         self._watch = StatusWatch(backend, self._catalog, timeout_seconds=settings.backend.status_timeout_seconds)
+        authenticator = Authenticator(settings.api_keys_file)
         pipeline = Pipeline(
-            authenticator=Authenticator(settings.api_keys_file),
+            authenticator=authenticator,
             admission=self._admission,
             catalog=self._catalog,
             preprocessor=Preprocessor(InputLimits(max_elements=settings.admission.max_elements, max_pixels=settings.admission.max_pixels)),
@@ -88,15 +100,18 @@ class Gateway:
                 ("grpc.so_reuseport", 0),
             )
         )
+        self._closing.push_async_callback(self._server.stop, None)
         self._health = register(self._server, pipeline, self._catalog)
         await self._repository.refresh()
         await asyncio.gather(*(self._watch.refresh(model) for model in self._catalog.published))
         await self._update_health()
+        if settings.metrics.port >= 0:
+            self.metrics_port = self._serve_metrics()
+            self._closing.callback(self._metrics.close)
         self.port = self._listen()
         await self._server.start()
-        if settings.metrics.port >= 0:
-            self.metrics_port = self._metrics.serve(settings.metrics.host, settings.metrics.port)
-            self._closing.callback(self._metrics.close)
+        self._closing.push_async_callback(self._end_tasks)
+        self._spawn(self._keep("keys", authenticator.refresh, _KEYS_POLL_SECONDS))
         self._spawn(self._keep("repository", self._repository.refresh, settings.repository.poll_seconds))
         self._spawn(self._keep("status", self._refresh_status, settings.backend.status_poll_seconds))
 
@@ -106,20 +121,42 @@ class Gateway:
         self._admission.drain()
         if not await self._admission.wait_idle(self._settings.drain_seconds):
             _log.warning("calls cut off", calls=self._admission.in_flight)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         # The answers of calls that have just ended are still on their way out.
         await self._server.stop(grace=1.0)
         await self._closing.aclose()
 
+    async def _end_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _open_audit(self) -> AuditLog:
+        settings = self._settings
+        try:
+            return AuditLog(settings.audit_file, settings.audit_secret_file)
+        except OSError as error:
+            message = f"audit_file, audit_secret_file: {error.filename}: can't be used ({error.strerror})"
+            raise SettingsError(message) from None
+        except ValueError as error:
+            message = f"audit_secret_file: {error}"
+            raise SettingsError(message) from None
+
+    def _serve_metrics(self) -> int:
+        metrics = self._settings.metrics
+        try:
+            return self._metrics.serve(metrics.host, metrics.port)
+        except OSError as error:
+            message = f"metrics: can't listen on {metrics.host}:{metrics.port} ({error.strerror}): choose another with --set metrics.port=0"
+            raise SettingsError(message) from None
+
     def _listen(self) -> int:
         listen = self._settings.listen
         address = f"[{listen.host}]:{listen.port}" if ":" in listen.host else f"{listen.host}:{listen.port}"
+        credentials = self._credentials() if listen.tls.enabled else None
         try:
-            if not listen.tls.enabled:
+            if credentials is None:
                 return self._server.add_insecure_port(address)
-            return self._server.add_secure_port(address, self._credentials())
+            return self._server.add_secure_port(address, credentials)
         except RuntimeError:
             message = f"listen: can't listen on {address}: another process may hold the port; choose one with --set listen.port=0"
             raise SettingsError(message) from None
@@ -129,13 +166,29 @@ class Gateway:
         if settings.certificate_file is not None and settings.private_key_file is not None:
             certificate_file, private_key_file = settings.certificate_file, settings.private_key_file
         else:
-            certificate = tls.development_certificate(settings.development_ca_folder)
+            certificate = self._development_certificate()
             certificate_file, private_key_file = certificate.certificate_file, certificate.private_key_file
             _log.warning("development certificate", ca_file=str(certificate.ca_file), advice="set listen.tls.certificate_file in production")
         try:
-            return grpc.ssl_server_credentials([(private_key_file.read_bytes(), certificate_file.read_bytes())])
+            pair = private_key_file.read_bytes(), certificate_file.read_bytes()
         except OSError as error:
             message = f"listen.tls: {error.filename}: can't be read ({error.strerror})"
+            raise SettingsError(message) from None
+        try:
+            # gRPC says no more than that the port can't be had.
+            tls.require_pair(*pair)
+        except ValueError as error:
+            message = f"listen.tls: {private_key_file}, {certificate_file}: {error}"
+            raise SettingsError(message) from None
+        return grpc.ssl_server_credentials([pair])
+
+    def _development_certificate(self) -> tls.ServerCertificate:
+        folder = self._settings.listen.tls.development_ca_folder
+        try:
+            return tls.development_certificate(folder)
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            message = f"listen.tls.development_ca_folder: {folder}: can't be used ({why})"
             raise SettingsError(message) from None
 
     async def _refresh_status(self) -> None:

@@ -4,7 +4,8 @@
 read as YAML. Paths are relative to the folder in which the gateway starts.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import msgspec
 import yaml
 
 ENVIRONMENT_PREFIX = "MEDSERVE_GATEWAY__"
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_MAX_PORT = 65535
 
 
 class SettingsError(ValueError):
@@ -52,9 +55,9 @@ class BackendSettings(_Section):
     address: str = "127.0.0.1:8500"
     """TensorFlow Serving's gRPC address, or the embedded server's: any gRPC name."""
     status_poll_seconds: float = 0.5
-    """How often it is asked which versions are loaded."""
+    """How often it is asked which versions are loaded; more than 0."""
     status_timeout_seconds: float = 2.0
-    """How long it may take to say."""
+    """How long it may take to say; more than 0."""
     max_output_elements: int = 16_777_216
     """The most elements of one output of one item."""
 
@@ -65,7 +68,7 @@ class RepositorySettings(_Section):
     path: Path = Path("var/models")
     """The folder of `<model>/<version>/`."""
     poll_seconds: float = 1.0
-    """How often it is read."""
+    """How often it is read; more than 0."""
 
 
 class Admission(_Section):
@@ -122,7 +125,7 @@ class Settings(_Section):
     audit_secret_file: Path = Path("var/audit/secret.key")
     """The key of the hashes that stand for study and patient keys. Made on first run."""
     drain_seconds: float = 30.0
-    """How long calls under way may take to end when the gateway is told to stop."""
+    """How long calls under way may take to end when the gateway is told to stop; those that take longer are cut off. 0 cuts off at once."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
 
@@ -182,16 +185,34 @@ def _decode(kind: type, value: object) -> object:
     raise msgspec.ValidationError(message)
 
 
+def _positive(settings: Settings) -> Iterator[tuple[str, float]]:
+    for name in Admission.__struct_fields__:
+        yield f"admission.{name}", getattr(settings.admission, name)
+    for name in ("status_poll_seconds", "status_timeout_seconds", "max_output_elements"):
+        yield f"backend.{name}", getattr(settings.backend, name)
+    yield "repository.poll_seconds", settings.repository.poll_seconds
+
+
 def _check(settings: Settings) -> None:
     """What the types can't say."""
     tls = settings.listen.tls
     if (tls.certificate_file is None) != (tls.private_key_file is None):
         message = "listen.tls: certificate_file and private_key_file come together"
         raise SettingsError(message)
-    for name in Admission.__struct_fields__:
-        if not getattr(settings.admission, name) > 0:
-            message = f"admission.{name}: more than 0"
+    for path, value in _positive(settings):
+        # NaN compares false, so it is refused as well.
+        if not 0 < value < math.inf:
+            message = f"{path}: more than 0"
             raise SettingsError(message)
+    if not 0 <= settings.drain_seconds < math.inf:
+        message = "drain_seconds: 0 or more"
+        raise SettingsError(message)
+    if not 0 <= settings.listen.port <= _MAX_PORT or not -1 <= settings.metrics.port <= _MAX_PORT:
+        message = f"listen.port, metrics.port: a port is 0 to {_MAX_PORT}"
+        raise SettingsError(message)
+    if settings.log_level not in _LOG_LEVELS:
+        message = f"log_level: one of {', '.join(_LOG_LEVELS)}"
+        raise SettingsError(message)
     if not settings.admission.min_timeout_seconds < settings.admission.default_timeout_seconds <= settings.admission.max_timeout_seconds:
         message = "admission: min_timeout_seconds < default_timeout_seconds <= max_timeout_seconds"
         raise SettingsError(message)

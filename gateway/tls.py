@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -65,6 +66,19 @@ def development_certificate(folder: Path) -> ServerCertificate:
     return files
 
 
+def require_pair(private_key: bytes, certificate: bytes) -> None:
+    """Raises ValueError where two PEM texts aren't a key without a password and, first in its chain, the certificate of that key."""
+    try:
+        key = serialization.load_pem_private_key(private_key, None)
+        leaf = x509.load_pem_x509_certificate(certificate)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        message = "not a key without a password and a certificate, both PEM"
+        raise ValueError(message) from None
+    if key.public_key() != leaf.public_key():
+        message = "the key isn't the certificate's"
+        raise ValueError(message)
+
+
 def _names() -> list[x509.GeneralName]:
     hosts = dict.fromkeys(("localhost", socket.gethostname()))
     addresses = [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1")]
@@ -72,10 +86,15 @@ def _names() -> list[x509.GeneralName]:
 
 
 def _is_current(files: ServerCertificate) -> bool:
+    """Whether the certificate can be used: of this CA, of this key, for these names, and for long enough.
+
+    The three files are written one by one, and any of them may have been removed or left behind by a process that was killed.
+    """
     try:
         certificate = x509.load_pem_x509_certificate(files.certificate_file.read_bytes())
-        files.private_key_file.stat()
-    except (OSError, ValueError):
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(files.ca_file.read_bytes()))
+        require_pair(files.private_key_file.read_bytes(), files.certificate_file.read_bytes())
+    except (OSError, ValueError, TypeError, InvalidSignature):
         return False
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     left = certificate.not_valid_after_utc - datetime.now(UTC)

@@ -31,6 +31,14 @@ _PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _GET_MODEL_METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
 _GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 
+# What TensorFlow Serving says with UNAVAILABLE (batching_util's queue; server_core's labels). gRPC shows nothing else by which its own
+# failures, a refused or lost connection, could be told from a server's status: neither metadata nor `debug_error_string` differ. Whatever
+# isn't known here is taken for a failure of the channel, whose text may hold an address and isn't passed on; the code is the same.
+_QUEUE_FULL = "The batch scheduling queue to which this task was submitted is full"
+_SAID_BY_SERVER = (_QUEUE_FULL, "Model labels does not init yet")
+# What gRPC says when our own deadline passes.
+_OWN_DEADLINE = "Deadline Exceeded"
+
 _CHANNEL_OPTIONS = (
     # The gateway's own limits bound what goes in, and a manifest what comes out.
     ("grpc.max_send_message_length", -1),
@@ -107,9 +115,7 @@ class Backend:
             return await self._calls[method](request, timeout=timeout_seconds)
         except grpc.aio.AioRpcError as error:
             # The channel's own failures carry a code too. They are ours to explain; what the server said isn't.
-            if error.code() is grpc.StatusCode.UNAVAILABLE and not _is_answer(error):
-                raise _error_of(error) from None
-            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+            if _is_of_the_channel(error):
                 raise _error_of(error) from None
             raise RelayedStatus(error.code().value[0], error.details() or "") from None
 
@@ -122,7 +128,11 @@ class Backend:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 return MappingProxyType({})
             raise _error_of(error) from None
-        statuses = model_pb2.GetModelStatusResponse.FromString(reply).model_version_status
+        try:
+            statuses = model_pb2.GetModelStatusResponse.FromString(reply).model_version_status
+        except DecodeError:
+            message = "the model server's answer can't be parsed"
+            raise BackendAnswerInvalid(message) from None
         return MappingProxyType({status.version: _state_of(status) for status in statuses})
 
 
@@ -132,9 +142,12 @@ def _state_of(status: "ModelVersionStatus") -> VersionState:
     return VersionState.FAILED if state is VersionState.ENDED and status.status.error_code else state
 
 
-def _is_answer(error: grpc.aio.AioRpcError) -> bool:
-    """Whether UNAVAILABLE is the model server's word (a full batching queue) and not the channel's (a lost connection)."""
-    return "batch scheduling queue" in (error.details() or "")
+def _is_of_the_channel(error: grpc.aio.AioRpcError) -> bool:
+    """Whether a call failed on its way, and the model server never answered it."""
+    details = error.details() or ""
+    if error.code() is grpc.StatusCode.UNAVAILABLE:
+        return not details.startswith(_SAID_BY_SERVER)
+    return error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and details == _OWN_DEADLINE
 
 
 def _error_of(error: grpc.aio.AioRpcError) -> MedserveError:
@@ -142,7 +155,7 @@ def _error_of(error: grpc.aio.AioRpcError) -> MedserveError:
     code = error.code()
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineExceeded("the model server didn't answer within the deadline: allow more time, or try again")
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED or (code is grpc.StatusCode.UNAVAILABLE and _is_answer(error)):
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED or (code is grpc.StatusCode.UNAVAILABLE and (error.details() or "").startswith(_QUEUE_FULL)):
         return BackendOverloaded("the model server takes no more calls just now: try again")
     if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
         return BackendUnavailable("the model server can't be reached, or was lost in mid-call: try again")

@@ -6,7 +6,7 @@ import structlog
 
 from gateway.backend.client import Backend
 from gateway.catalog import Catalog
-from gateway.errors import MedserveError
+from gateway.errors import BackendUnavailable, DeadlineExceeded, MedserveError
 
 _log = structlog.get_logger("gateway.backend")
 
@@ -36,7 +36,8 @@ class StatusWatch:
             states = await self._backend.status(model, self._timeout_seconds)
         except MedserveError as error:
             self._catalog.set_states(model, None)
-            self._set_reachable(reachable=False, reason=error.reason)
+            # A server that refuses or answers nonsense about one model is there all the same.
+            self._set_reachable(reachable=not isinstance(error, BackendUnavailable | DeadlineExceeded), reason=error.reason)
         else:
             before = self._catalog.states.get(model)
             self._catalog.set_states(model, states)

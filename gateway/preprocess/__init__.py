@@ -4,11 +4,10 @@ Resizing and normalising are inside the SavedModel. Here a caller's input is bou
 a medium: `tensor.py`, `image.py`, `dicom.py` (with `grey.py` and `codestream.py`), `time_series.py`; `pixels.py` is what images share.
 """
 
-import re
 from collections.abc import Callable
 from typing import Any
 
-from gateway.call import DeclaredTensor, DicomObject, EncodedImage, InputData, Item, TimeSeries
+from gateway.call import DeclaredTensor, DicomObject, EncodedImage, InputData, Item, TimeSeries, input_field
 from gateway.errors import InputFormNotAccepted, InputMissing, InputUnknown
 from gateway.manifest import ImageInput, InputSpec, Manifest, TimeSeriesInput
 from gateway.preprocess import image, tensor, time_series
@@ -16,9 +15,6 @@ from gateway.preprocess.bounds import InputLimits
 from gateway.tensor import Tensor
 
 __all__ = ["InputLimits", "Preprocessor"]
-
-# A name that is safe to say back. Anything else could be a patient's, put in the wrong place.
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
 
 
 def _prepare_dicom(spec: InputSpec, value: DicomObject, limits: InputLimits) -> Tensor:
@@ -52,7 +48,7 @@ class Preprocessor:
         for name in item.inputs:
             if name not in manifest.inputs:
                 message = f"the model has no such input: it takes {_listed(manifest)}"
-                raise InputUnknown(message, field=f'inputs["{name}"]' if _PLAIN_NAME.fullmatch(name) else "inputs")
+                raise InputUnknown(message, field=input_field(name))
         return {name: self._prepare_input(spec, item.inputs.get(name)) for name, spec in manifest.inputs.items()}
 
     def is_heavy(self, item: Item) -> bool:

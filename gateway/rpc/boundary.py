@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import grpc
 import grpc.aio
+import structlog
 from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
@@ -23,7 +24,11 @@ from gateway.errors import (
     TooManyCalls,
 )
 
+_log = structlog.get_logger("gateway.boundary")
+
 DOMAIN = "medserve"
+# A client refuses a status above 8 KiB, trailers in all, and the message is in it up to three times; TensorFlow Serving cuts there as well.
+MAX_MESSAGE_CHARACTERS = 1024
 _STATUS_CODE = {code.value[0]: code for code in grpc.StatusCode}
 _QUOTA_ERRORS = (RequestTooLarge, TooManyCalls)
 
@@ -33,16 +38,17 @@ Context = grpc.aio.ServicerContext[bytes, bytes]
 
 def status_of(error: MedserveError, request_id: str = "") -> status_pb2.Status:
     """The `google.rpc.Status` of an error: ErrorInfo always; BadRequest, QuotaFailure and RetryInfo where they say more (AIP-193)."""
-    status = status_pb2.Status(code=error.code.value, message=error.message)
+    message = error.message[:MAX_MESSAGE_CHARACTERS]
+    status = status_pb2.Status(code=error.code.value, message=message)
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
     if request_id:
         info.metadata["request_id"] = request_id
     status.details.add().Pack(info)
     if error.field:
-        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message, reason=error.reason)
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=message, reason=error.reason)
         status.details.add().Pack(error_details_pb2.BadRequest(field_violations=[violation]))
     if isinstance(error, _QUOTA_ERRORS):
-        quota = error_details_pb2.QuotaFailure.Violation(subject=error.reason, description=error.message)
+        quota = error_details_pb2.QuotaFailure.Violation(subject=error.reason, description=message)
         status.details.add().Pack(error_details_pb2.QuotaFailure(violations=[quota]))
     if error.retry_after_seconds is not None:
         delay = duration_pb2.Duration()
@@ -76,10 +82,12 @@ def handler(method: str, action: Action, handle: Handle) -> "grpc.RpcMethodHandl
         try:
             return await handle(call, request)
         except MedserveError as error:
-            await _abort(context, error, call.request_id)
+            await _abort(context, error, error.request_id or call.request_id)
         except RelayedStatus as error:
             await context.abort(_STATUS_CODE[error.code], error.message)
-        except Exception:  # noqa: BLE001 - the pipeline has logged it; its text stays in the process
+        except Exception:  # noqa: BLE001 - whatever it is, its text stays in the process
+            # The pipeline makes an InternalError of its own defects: this one is outside, in a conversion.
+            _log.exception("defect", request_id=call.request_id, method=method)
             await _abort(context, InternalError("the gateway failed to answer: tell whoever runs it, with the request id"), call.request_id)
 
     return grpc.unary_unary_rpc_method_handler(unary)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from google.protobuf.message import DecodeError
 
 from gateway.call import (
+    MAX_RANK,
     Call,
     Channel,
     Decision,
@@ -18,6 +19,7 @@ from gateway.call import (
     Selector,
     TensorDeclaration,
     TimeSeries,
+    input_field,
 )
 from gateway.errors import RequestMalformed
 from gateway.manifest import Coding
@@ -85,15 +87,20 @@ def _call_of(bare: Call, message: inference_pb2.InferRequest) -> Call:
 def _declarations_of(message: inference_pb2.InferRequest) -> list[TensorDeclaration]:
     """The shapes that tensors declare. What an image or a DICOM object declares is bounded where it is decoded."""
     return [
-        TensorDeclaration(field=f'inputs["{name}"].tensor.shape', shape=tuple(value.tensor.shape))
+        TensorDeclaration(field=f"{input_field(name)}.tensor.shape", shape=_shape_of(value.tensor))
         for name, value in message.inputs.items()
         if value.WhichOneof("value") == "tensor"
     ]
 
 
+def _shape_of(tensor: tensor_pb2.Tensor) -> tuple[int, ...]:
+    """The shape, cut one above the rank that any tensor can have: it fits no model either way, and may be a hundred million ones."""
+    return tuple(tensor.shape[: MAX_RANK + 1])
+
+
 def _tensor_of(message: inference_pb2.Input) -> DeclaredTensor:
     tensor = message.tensor
-    return DeclaredTensor(dtype=_DTYPE.get(tensor.data_type), shape=tuple(tensor.shape), content=tensor.content, strings=tuple(tensor.string_values))
+    return DeclaredTensor(dtype=_DTYPE.get(tensor.data_type), shape=_shape_of(tensor), content=tensor.content, strings=tuple(tensor.string_values))
 
 
 def _time_series_of(message: inference_pb2.Input) -> TimeSeries:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from google.protobuf.message import DecodeError
 
-from gateway.call import Call, Route, Selector, TensorDeclaration
+from gateway.call import MAX_RANK, Call, Route, Selector, TensorDeclaration, input_field
 from gateway.errors import RequestMalformed
 from gateway.pipeline import Pipeline
 from tfserving.v1 import model_pb2, prediction_pb2
@@ -45,7 +45,7 @@ def _parse_predict(bare: Call, request: bytes) -> tuple[Call, Callable[[Route], 
     except DecodeError:
         raise _malformed() from None
     declarations = tuple(
-        TensorDeclaration(field=f'inputs["{name}"].tensor_shape', shape=tuple(dim.size for dim in tensor.tensor_shape.dim))
+        TensorDeclaration(field=f"{input_field(name)}.tensor_shape", shape=tuple(dim.size for dim in tensor.tensor_shape.dim[: MAX_RANK + 1]))
         for name, tensor in head.inputs.items()
     )
     selector = _selector_of(head.model_spec)
@@ -65,6 +65,7 @@ def _selector_of(spec: model_pb2.ModelSpec) -> Selector:
     choice = spec.WhichOneof("version_choice")
     return Selector(
         model=spec.name,
+        field="model_spec.name",
         version=spec.version.value if choice == "version" else None,
         label=spec.version_label if choice == "version_label" else None,
     )
