@@ -16,7 +16,6 @@ UNSUPPORTED = {
     "enable_batching": _NOT_YET,
     "batching_parameters_file": "it goes with --enable_batching, which the embedded server doesn't have yet",
     "enable_per_model_batching_parameters": _NOT_YET,
-    "model_config_file_poll_wait_seconds": _NOT_YET,
     "ssl_config_file": "the embedded server listens on loopback; TLS is the gateway's",
     "grpc_socket_path": _NOT_YET,
     "grpc_channel_arguments": _NOT_YET,
@@ -30,6 +29,16 @@ UNSUPPORTED = {
     "tensorflow_session_parallelism": "set the intra- and the inter-op parallelism",
 }
 
+_LEAST = {
+    "port": 0,
+    "rest_api_port": -1,
+    "model_config_file_poll_wait_seconds": 0,
+    "file_system_poll_wait_seconds": 0,
+    "grpc_max_threads": 1,
+    "tensorflow_intra_op_parallelism": 0,
+    "tensorflow_inter_op_parallelism": 0,
+}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Flags:
@@ -40,6 +49,8 @@ class Flags:
     rest_api_port: int
     metrics_path: str | None
     models: tuple[ModelConfig, ...]
+    model_config_file: Path | None
+    config_poll_seconds: float
     poll_seconds: float
     threads: int
     intra_op_threads: int
@@ -53,10 +64,11 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
     parser.add_argument("--host", default="127.0.0.1", help="the address; loopback, for the embedded server has neither TLS nor keys")
     parser.add_argument("--rest_api_port", type=int, default=0, help="the HTTP port of the metrics; 0 serves none, -1 lets the system choose")
     parser.add_argument("--model_config_file", type=Path, help="a ModelServerConfig in text form")
+    parser.add_argument("--model_config_file_poll_wait_seconds", type=float, default=0.0, help="how often to read that file again; 0: never")
     parser.add_argument("--model_name", default="default", help="the model's name, without a --model_config_file")
     parser.add_argument("--model_base_path", default="", help="the absolute path of the folder with the versions")
     parser.add_argument("--monitoring_config_file", type=Path, help="a MonitoringConfig in text form")
-    parser.add_argument("--file_system_poll_wait_seconds", type=float, default=1.0, help="how often to look for versions")
+    parser.add_argument("--file_system_poll_wait_seconds", type=float, default=1.0, help="how often to look for versions; 0: once")
     parser.add_argument("--grpc_max_threads", type=int, default=16, help="how many requests run at once; more wait")
     parser.add_argument("--tensorflow_intra_op_parallelism", type=int, default=0, help="threads of one operation; 0: TensorFlow chooses")
     parser.add_argument("--tensorflow_inter_op_parallelism", type=int, default=0, help="operations at once; 0: TensorFlow chooses")
@@ -70,6 +82,13 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
     if (parsed.model_config_file is None) == (not parsed.model_base_path):
         message = "name either --model_config_file or --model_base_path"
         raise ConfigError(message)
+    for name, least in _LEAST.items():
+        if getattr(parsed, name) < least:
+            message = f"--{name} is {getattr(parsed, name)}: {least} is the least"
+            raise ConfigError(message)
+    if (parsed.monitoring_config_file is None) != (not parsed.rest_api_port):
+        message = "--rest_api_port and --monitoring_config_file go together: the embedded server's HTTP port has the metrics, and nothing else"
+        raise ConfigError(message)
     models = read_models(parsed.model_config_file) if parsed.model_config_file else single_model(parsed.model_name, parsed.model_base_path)
     return Flags(
         host=parsed.host,
@@ -77,6 +96,8 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
         rest_api_port=parsed.rest_api_port,
         metrics_path=read_metrics_path(parsed.monitoring_config_file) if parsed.monitoring_config_file else None,
         models=models,
+        model_config_file=parsed.model_config_file,
+        config_poll_seconds=parsed.model_config_file_poll_wait_seconds,
         poll_seconds=parsed.file_system_poll_wait_seconds,
         threads=parsed.grpc_max_threads,
         intra_op_threads=parsed.tensorflow_intra_op_parallelism,

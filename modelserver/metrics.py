@@ -1,7 +1,7 @@
 """Prometheus metrics under TensorFlow Serving's names, at its path, on the REST port."""
 
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -13,9 +13,9 @@ _MICROSECONDS = tuple(10 * 1.8**power for power in range(33))
 class Metrics:
     """Counts requests by model; a name that no model has is counted under none, so that callers can't make up series."""
 
-    def __init__(self, models: Collection[str]) -> None:
-        """Takes the names of the models that are served."""
-        self._models = frozenset(models)
+    def __init__(self, is_model: Callable[[str], bool]) -> None:
+        """Takes what says whether a name is a model's: there are as many as were ever listed."""
+        self._is_model = is_model
         self._registry = CollectorRegistry()
         self._requests = Counter(
             ":tensorflow:serving:request_count", "The total number of requests.", ("model_name", "status"), registry=self._registry
@@ -28,7 +28,7 @@ class Metrics:
 
     def count(self, model: str, *, ok: bool, seconds: float = 0.0) -> None:
         """Counts a request, and the time of one that was answered."""
-        name = model if model in self._models else ""
+        name = model if self._is_model(model) else ""
         self._requests.labels(name, "OK" if ok else "ERROR").inc()
         if ok:
             self._latency.labels(name, "predict", "GRPC").observe(seconds * 1e6)

@@ -122,6 +122,7 @@ class Servable:
         """Loads the SavedModel. Raises ServingError with TensorFlow's own words where it can't be."""
         self.name = name
         self.version = version
+        self.folder = folder
         self._active = 0
         self._closing = False
         self._idle = threading.Condition()

@@ -11,6 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow.core.protobuf import config_pb2
 
 from modelserver.config import ConfigError
+from modelserver.config_watch import ConfigWatch
 from modelserver.flags import Flags
 from modelserver.manager import Manager
 from modelserver.metrics import Metrics
@@ -36,7 +37,7 @@ def serve(flags: Flags) -> None:
         signal.signal(number, lambda *_: stopping.set())
     session_config = config_pb2.ConfigProto(intra_op_parallelism_threads=flags.intra_op_threads, inter_op_parallelism_threads=flags.inter_op_threads)
     manager = Manager(flags.models, poll_seconds=flags.poll_seconds, load=partial(Servable, session_config=session_config))
-    metrics = Metrics([config.name for config in flags.models])
+    metrics = Metrics(manager.knows)
     # Calls beyond the threads wait; TensorFlow Serving refuses them.
     server = grpc.server(
         ThreadPoolExecutor(flags.threads, thread_name_prefix="call"),
@@ -47,22 +48,34 @@ def serve(flags: Flags) -> None:
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     _set_health(status, health_pb2.HealthCheckResponse.NOT_SERVING)
     port = _listen(server, flags)
-    server.start()
-    if flags.metrics_path is not None and flags.rest_api_port:
+    if flags.metrics_path is not None:
         http_port = _serve_metrics(metrics, flags, flags.metrics_path)
         _log.info("metrics", host=flags.host, port=http_port, path=flags.metrics_path)
+    server.start()
     # TensorFlow Serving's words; parents read the port from them.
     print(f"Running gRPC ModelServer at {flags.host}:{port} ...", flush=True)
     manager.start()
+    watch = _watch(flags, manager)
     while not stopping.wait(_READINESS_SECONDS):
         serving = health_pb2.HealthCheckResponse.SERVING if manager.is_ready() else health_pb2.HealthCheckResponse.NOT_SERVING
         _set_health(status, serving)
     _log.info("stopping")
+    if watch is not None:
+        watch.stop()
     status.enter_graceful_shutdown()
     server.stop(_DRAIN_SECONDS).wait()
     manager.stop()
     metrics.close()
     _log.info("stopped")
+
+
+def _watch(flags: Flags, manager: Manager) -> ConfigWatch | None:
+    """The file of the models, watched where it is to be."""
+    if flags.model_config_file is None or not flags.config_poll_seconds:
+        return None
+    watch = ConfigWatch(flags.model_config_file, poll_seconds=flags.config_poll_seconds, apply=manager.configure)
+    watch.start()
+    return watch
 
 
 def _listen(server: grpc.Server, flags: Flags) -> int:
