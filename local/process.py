@@ -47,7 +47,12 @@ class Process:
         self._said = threading.Event()
         self._reader = threading.Thread(target=self._read, name=f"{module} output", daemon=True)
         self._reader.start()
-        if not self._said.wait(START_SECONDS) or self._port is None:
+        try:
+            self._said.wait(START_SECONDS)
+        except BaseException:
+            self.kill()
+            raise
+        if self._port is None:
             self.kill()
             message = f"{module} didn't start. Its last words:\n{_tail(log_file, began_at)}"
             raise StartError(message)

@@ -1,5 +1,6 @@
 """The embedded model server and the gateway, on one machine, as two processes that start and end in the right order."""
 
+import contextlib
 import re
 import time
 from pathlib import Path
@@ -7,9 +8,9 @@ from types import TracebackType
 from typing import Self
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from local.process import Process, StartError
+from medserve import Client, MedserveError
 
 SERVING_CONFIG = Path(__file__).resolve().parent.parent / "serving_config"
 # Where TensorFlow Serving's container has the repository; `serving_config/models.config` is written for it.
@@ -17,6 +18,7 @@ _CONTAINER_REPOSITORY = '"/models/'
 _MODEL_SERVER_READY = re.compile(r"Running gRPC ModelServer at .*:(\d+) ")
 _GATEWAY_READY = re.compile(r"gateway listening on .*:(\d+)")
 _HEALTH_SECONDS = 60.0
+_LOOK_SECONDS = 0.1
 
 
 class Stack:
@@ -86,17 +88,13 @@ class Stack:
     def wait_ready(self, model: str) -> None:
         """Waits until a call to the model would be answered. Raises StartError where it takes too long, or a server has ended."""
         deadline = time.monotonic() + _HEALTH_SECONDS
-        with self.channel() as channel:
-            stub = health_pb2_grpc.HealthStub(channel)
+        with Client(self.target, ca_certificates=self.ca_file) as client:
             while time.monotonic() < deadline:
                 self.require_running()
-                try:
-                    reply = stub.Check(health_pb2.HealthCheckRequest(service=model), timeout=1, wait_for_ready=True)
-                except grpc.RpcError:
-                    reply = None
-                if reply is not None and reply.status == health_pb2.HealthCheckResponse.SERVING:
-                    return
-                time.sleep(0.1)
+                with contextlib.suppress(MedserveError):
+                    if client.health(model):
+                        return
+                time.sleep(_LOOK_SECONDS)
         message = f"the model {model} isn't served after {_HEALTH_SECONDS:.0f} s: see {self.log_folder}"
         raise StartError(message)
 
