@@ -1,6 +1,10 @@
 """Writes a version: the SavedModel, its warm-up records, and its manifest."""
 
 import hashlib
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -24,21 +28,27 @@ WARM_UP = "tf_serving_warmup_requests"
 SIGNATURE = "serving_default"
 # One request of each size: the shapes that a lone caller and a small batch bring.
 _WARM_UP_BATCHES = (1, 8)
+_OPERATION = re.compile(r"^\{\{.*?\}\} | \[Op:\w+\]$")
+_GIT_SECONDS = 10.0
 
 
-def export(folder: Path, version: int, *, job: Job, model: "keras.Model", data: Dataset, figures: list[Figure], seed: int) -> None:
-    """Fills an empty folder with a version of the job's model."""
+def export(folder: Path, version: int, *, job: Job, model: "keras.Model", data: Dataset, figures: list[Figure]) -> None:
+    """Fills an empty folder with a version of the job's model. Raises OSError where the disk takes no more."""
     facts = job.facts()
-    _write_saved_model(folder, model, facts)
     extra = folder / EXTRA
-    extra.mkdir()
-    _write_warm_up(extra / WARM_UP, job.name, facts.inputs[0].name, data.test_inputs)
-    manifest = _complete(facts, version, job=job, data=data, figures=figures, seed=seed, digest=digest_of(folder))
+    with _errors_of_the_disk():
+        _write_saved_model(folder, model, facts)
+        extra.mkdir()
+        _write_warm_up(extra / WARM_UP, job.name, facts.inputs[0].name, data.test_inputs)
+    manifest = _complete(facts, version, job=job, data=data, figures=figures, digest=digest_of(folder))
     (extra / MANIFEST).write_text(json_format.MessageToJson(manifest, indent=2) + "\n", encoding="utf-8")
 
 
 def digest_of(folder: Path) -> str:
-    """`sha256:` and the digest of a version's files, as `ModelManifest.weights_digest` defines it."""
+    """`sha256:` and the digest of a version's files, as `ModelManifest.weights_digest` defines it.
+
+    It names one export: TensorFlow puts a random number into `fingerprint.pb`, so equal weights that are exported twice have two digests.
+    """
     lines = []
     for path in sorted((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.relative_to(folder).as_posix()):
         name = path.relative_to(folder).as_posix()
@@ -47,8 +57,19 @@ def digest_of(folder: Path) -> str:
     return f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
 
 
-def _write_saved_model(folder: Path, model: "keras.Model", facts: manifest_pb2.ModelManifest) -> None:
+@contextmanager
+def _errors_of_the_disk() -> Iterator[None]:
+    """TensorFlow's writers raise errors of their own for what Python calls an OSError, and put the operation's name around the words."""
     import tensorflow as tf  # noqa: PLC0415 - it takes seconds
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise OSError(_OPERATION.sub("", error.message)) from error
+
+
+def _write_saved_model(folder: Path, model: "keras.Model", facts: manifest_pb2.ModelManifest) -> None:
+    import tensorflow as tf  # noqa: PLC0415
     from keras.export import ExportArchive  # noqa: PLC0415
 
     (given,), (wanted,) = facts.inputs, facts.outputs
@@ -79,20 +100,20 @@ def _write_warm_up(file: Path, model: str, name: str, inputs: NDArray[Any]) -> N
 
 
 def _complete(
-    manifest: manifest_pb2.ModelManifest, version: int, *, job: Job, data: Dataset, figures: list[Figure], seed: int, digest: str
+    manifest: manifest_pb2.ModelManifest, version: int, *, job: Job, data: Dataset, figures: list[Figure], digest: str
 ) -> manifest_pb2.ModelManifest:
     manifest.name = job.name
     manifest.version = version
     manifest.signature_name = SIGNATURE
     manifest.weights_digest = digest
-    validation_items = int(len(data.train_labels) * job.schedule.validation_split)
+    training_items = job.schedule.training_items(len(data.train_labels))
     manifest.training_data.CopyFrom(
         manifest_pb2.TrainingData(
             name=data.name,
             source=data.source,
             license=data.license,
-            training_items=len(data.train_labels) - validation_items,
-            validation_items=validation_items,
+            training_items=training_items,
+            validation_items=len(data.train_labels) - training_items,
             test_items=len(data.test_labels),
             digest=_digest_of_data(data),
         )
@@ -104,7 +125,8 @@ def _complete(
         )  # fmt: skip
     manifest.provenance.create_time.FromDatetime(datetime.now(UTC))
     manifest.provenance.job = job.name
-    manifest.provenance.seed = seed
+    manifest.provenance.seed = job.schedule.seed
+    manifest.provenance.source_revision = source_revision(Path(__file__))
     for package in ("tensorflow", "keras", "numpy"):
         manifest.provenance.library_versions[package] = package_version(package)
     return manifest
@@ -115,3 +137,20 @@ def _digest_of_data(data: Dataset) -> str:
     for array in (data.train_inputs, data.train_labels, data.test_inputs, data.test_labels):
         digest.update(np.ascontiguousarray(array).tobytes())
     return f"sha256:{digest.hexdigest()}"
+
+
+def source_revision(file: Path) -> str:
+    """The commit that `file` is of, with `-dirty` where tracked files differ from it; empty where git isn't there or doesn't know the file."""
+
+    def git(*arguments: str) -> str | None:
+        command = ["git", "--no-optional-locks", "-C", str(file.parent), *arguments]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False)  # noqa: S603 - only our own words
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    # An installed copy may lie in the working tree of something else.
+    if git("ls-files", "--error-unmatch", file.name) is None:
+        return ""
+    return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") or ""

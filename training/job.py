@@ -1,6 +1,7 @@
 """What a training job declares."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medserve.v1 import manifest_pb2, tensor_pb2
+
 if TYPE_CHECKING:
     import keras
-
-    from medserve.v1 import manifest_pb2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +58,10 @@ class Schedule:
     learning_rate: float = 1e-3
     seed: int = 2
 
+    def training_items(self, items: int) -> int:
+        """How many of `items`, from the first on, the weights are fitted to; the others validate. As Keras's `validation_split` counts."""
+        return math.floor(items * (1 - self.validation_split))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
@@ -77,5 +82,19 @@ class Job:
     build: Callable[[], "keras.Model"]
     schedule: Schedule
     accuracy_floor: float
-    facts: Callable[[], "manifest_pb2.ModelManifest"]
+    facts: Callable[[], manifest_pb2.ModelManifest]
     write_sample: Callable[[Path, str, NDArray[Any]], Path]
+
+
+def softmax_output(system: str, classes: Mapping[str, str]) -> manifest_pb2.OutputSpec:
+    """The output `probabilities` of a softmax: float32, one for each class, summing to one.
+
+    `classes` maps each class's code in the coding system `system` to its name for people, in the order of the network's last layer.
+    """
+    labels = [manifest_pb2.Label(code=manifest_pb2.Coding(system=system, code=code, display=display)) for code, display in classes.items()]
+    return manifest_pb2.OutputSpec(
+        name="probabilities",
+        data_type=tensor_pb2.DATA_TYPE_FLOAT32,
+        shape=[len(labels)],
+        classification=manifest_pb2.Classification(exclusive=True, labels=labels),
+    )

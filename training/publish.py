@@ -17,16 +17,25 @@ _LAST = ".last_version"
 _STAGING = ".staging"
 
 
+def prepare(root: Path, model: str) -> Path:
+    """Makes the model's folder and returns it. Raises OSError where nothing could be published there: ask before you train."""
+    folder = root / model
+    folder.mkdir(parents=True, exist_ok=True)
+    _flush(root)
+    with _opened_lock(folder):
+        return folder
+
+
 def publish(root: Path, model: str, write: Callable[[Path, int], None]) -> int:
     """Publishes a version and returns its number. `write` is given an empty folder and the number, and writes the version there.
 
     Raises what `write` raises, and then nothing is published.
     """
-    folder = root / model
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = prepare(root, model)
     with _locked(folder):
         staging = folder / _STAGING
-        shutil.rmtree(staging, ignore_errors=True)
+        if staging.exists():
+            shutil.rmtree(staging)
         staging.mkdir()
         try:
             version = _next_version(folder)
@@ -45,13 +54,19 @@ def publish(root: Path, model: str, write: Callable[[Path, int], None]) -> int:
 def versions(root: Path, model: str) -> list[int]:
     """The versions that are published, oldest first."""
     folder = root / model
-    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal() and path.is_dir()) if folder.is_dir() else []
+    return sorted(int(path.name) for path in folder.iterdir() if _is_number(path.name) and path.is_dir()) if folder.is_dir() else []
+
+
+def _is_number(name: str) -> bool:
+    """As readers tell a version from other names: digits, and none but those of ASCII."""
+    return name.isascii() and name.isdecimal()
 
 
 def _next_version(folder: Path) -> int:
     last = folder / _LAST
     spent = int(last.read_text()) if last.exists() else 0
-    return max([spent, *versions(folder.parent, folder.name)]) + 1
+    # Whatever bears a number is in its way, a folder or not.
+    return max([spent, *(int(path.name) for path in folder.iterdir() if _is_number(path.name))]) + 1
 
 
 def _write_flushed(path: Path, text: str) -> None:
@@ -80,11 +95,17 @@ def _flush(path: Path) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """The kernel lets go of the lock when its holder dies."""
+def _opened_lock(folder: Path) -> Iterator[int]:
     descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """The kernel lets go of the lock when its holder dies."""
+    with _opened_lock(folder) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield

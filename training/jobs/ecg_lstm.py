@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from medserve.v1 import manifest_pb2, tensor_pb2
 from training.data.ecg5000 import CLASSES, SAMPLES, load_ecg5000
-from training.job import Job, Schedule
+from training.job import Job, Schedule, softmax_output
 
 if TYPE_CHECKING:
     import keras
@@ -54,20 +54,7 @@ def _facts() -> manifest_pb2.ModelManifest:
                 time_series=manifest_pb2.TimeSeriesInput(channels=[manifest_pb2.ChannelSpec(name=_CHANNEL, unit="1")]),
             )
         ],
-        outputs=[
-            manifest_pb2.OutputSpec(
-                name="probabilities",
-                data_type=tensor_pb2.DATA_TYPE_FLOAT32,
-                shape=[len(CLASSES)],
-                classification=manifest_pb2.Classification(
-                    exclusive=True,
-                    labels=[
-                        manifest_pb2.Label(code=manifest_pb2.Coding(system="urn:ucr:ECG5000", code=str(number), display=display))
-                        for number, display in enumerate(CLASSES, start=1)
-                    ],
-                ),
-            )
-        ],
+        outputs=[softmax_output("urn:ucr:ECG5000", {str(number): display for number, display in enumerate(CLASSES, start=1)})],
     )
 
 
@@ -83,6 +70,7 @@ ECG_LSTM = Job(
     load=load_ecg5000,
     build=_build,
     schedule=Schedule(epochs=40, batch_size=32, validation_split=0.1),
+    # Seeds reach 0.933 or 0.934 after 40 epochs; from 20 to 60 epochs they move between 0.923 and 0.939. Always `normal` is 0.584.
     accuracy_floor=0.92,
     facts=_facts,
     write_sample=_write_sample,
