@@ -15,10 +15,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 ACTIONS = ("infer", "read")
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
 _KEY = re.compile(r"msk_(?P<key_id>[a-z0-9]{12})_(?P<secret>[A-Za-z0-9_-]{43})")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -41,14 +43,14 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
 
     key_id: str
-    secret_sha256: str
+    secret_sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
     tenant: str
     models: tuple[str, ...]
     actions: tuple[str, ...]
     note: str = ""
-    create_time: datetime
-    expire_time: datetime | None = None
-    revoke_time: datetime | None = None
+    create_time: _Time
+    expire_time: _Time | None = None
+    revoke_time: _Time | None = None
 
     def is_valid_at(self, now: datetime) -> bool:
         """Whether the key may be used at `now` (with a time zone)."""
@@ -79,10 +81,15 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
             raise KeysFileError(message)
         content = file.read()
     try:
-        return msgspec.json.decode(content, type=_KeysFile).keys
-    except msgspec.DecodeError as error:
+        keys = msgspec.json.decode(content, type=_KeysFile).keys
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         message = f"{path}: not a key file: {error}"
         raise KeysFileError(message) from None
+    if len({key.key_id for key in keys}) != len(keys):
+        # Which of the two holds, nobody could say: one may be revoked.
+        message = f"{path}: two keys have one id: remove one of them"
+        raise KeysFileError(message)
+    return keys
 
 
 def create_key(
@@ -96,7 +103,7 @@ def create_key(
 ) -> tuple[ApiKey, str]:
     """Adds a key to a file, which is made where there is none. Returns it and its text, which can't be had again.
 
-    Raises KeysFileError for an action that there isn't, or no model.
+    Raises KeysFileError for an action that there isn't, no model, or a time without a time zone.
     """
     unknown = sorted(set(actions) - set(ACTIONS))
     if unknown or not actions:
@@ -104,6 +111,9 @@ def create_key(
         raise KeysFileError(message)
     if not tenant or not models or not all(models):
         message = "tenant and models: each has to be given; '*' stands for every model"
+        raise KeysFileError(message)
+    if expire_time is not None and expire_time.tzinfo is None:
+        message = "expire_time: a time zone is missing"
         raise KeysFileError(message)
     secret = secrets.token_urlsafe(32)
     key = ApiKey(
@@ -116,15 +126,16 @@ def create_key(
         create_time=datetime.now(UTC),
         expire_time=expire_time,
     )
+    path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path):
         _write(path, (*_read_or_empty(path), key))
     return key, f"msk_{key.key_id}_{secret}"
 
 
 def revoke_key(path: Path, key_id: str) -> ApiKey:
-    """Revokes a key, which stays in the file. Raises KeysFileError where there is none of that id."""
+    """Revokes a key, which stays in the file. Raises KeysFileError where there is none of that id, FileNotFoundError where there is no file."""
     with _locked(path):
-        keys = _read_or_empty(path)
+        keys = read_keys(path)
         for number, key in enumerate(keys):
             if key.key_id == key_id:
                 revoked = key if key.revoke_time else msgspec.structs.replace(key, revoke_time=datetime.now(UTC))
@@ -138,8 +149,14 @@ def write_secret(path: Path, text: str) -> None:
     """Writes a text into a new file that only its owner may read. Raises FileExistsError where there is one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _read_or_empty(path: Path) -> tuple[ApiKey, ...]:
@@ -159,15 +176,24 @@ def _write(path: Path, keys: tuple[ApiKey, ...]) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)
+        _sync_folder(path.parent)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
 
 
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename last: a key that was revoked must not come back with the power."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Holds the file's lock, so that two writers lose nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,0 +1,1 @@
+"""What the `medserve` command does, one file a command: each has `run(arguments) -> exit status`."""

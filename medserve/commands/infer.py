@@ -1,0 +1,130 @@
+"""`medserve infer`: asks a model about one item."""
+
+import re
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+from google.protobuf import json_format
+from rich.console import Console
+
+from medserve.client import Client
+from medserve.commands import tables
+from medserve.commands.failure import UsageError
+from medserve.commands.files import read_input
+from medserve.commands.options import client_of
+from medserve.inputs import InputValue, to_inputs
+from medserve.tensors import to_array
+from medserve.v1 import catalog_pb2, inference_pb2, tensor_pb2
+
+_NAMED = re.compile(r"(?P<name>[^=/\\]+)=(?P<file>.+)", re.DOTALL)
+_DECISIONS = {inference_pb2.DECISION_PRESENT: "present", inference_pb2.DECISION_ABSENT: "absent"}
+# A matrix of more values is for a program: --json has them all.
+_MOST_VALUES = 20
+
+
+def run(arguments: Namespace) -> int:
+    """Prints the answer."""
+    given = [_parse(text) for text in arguments.input]
+    names = [name for name, _ in given]
+    if len(set(names)) != len(names):
+        raise UsageError("--input: an input is given twice, or two are given without NAME=")
+    values = [read_input(path) for _, path in given]
+    purpose = inference_pb2.PURPOSE_OF_USE_UNSPECIFIED
+    if arguments.purpose_of_use:
+        purpose = inference_pb2.PurposeOfUse.Value(f"PURPOSE_OF_USE_{arguments.purpose_of_use.replace('-', '_').upper()}")
+    with client_of(arguments) as client:
+        if "" in names:
+            names = [name or _only_input(client, arguments, len(given)) for name in names]
+        inputs = dict(zip(names, values, strict=True))
+        _require_sendable(inputs)
+        response = client.infer(
+            arguments.model, inputs, version=arguments.version, label=arguments.label, request_id=arguments.request_id,
+            purpose_of_use=purpose, include_raw_outputs=arguments.raw_outputs,
+        )  # fmt: skip
+    if getattr(arguments, "json", False):
+        print(json_format.MessageToJson(response, always_print_fields_with_no_presence=True, ensure_ascii=False))
+    else:
+        _print(response)
+    return 0
+
+
+def _parse(text: str) -> tuple[str, Path]:
+    """The name, empty where there is none, and the file of `[NAME=]FILE`. A `=` behind a slash is the file's."""
+    match = _NAMED.fullmatch(text)
+    return (match["name"], Path(match["file"])) if match else ("", Path(text))
+
+
+def _only_input(client: Client, arguments: Namespace, given: int) -> str:
+    """The name of the model's only input. Raises UsageError where it has several, or others were named as well."""
+    version = _asked(client.get_model(arguments.model), arguments)
+    names = [spec.name for spec in version.manifest.inputs]
+    if len(names) != 1 or given != 1:
+        message = f"the model takes the inputs {', '.join(names)}: name each: --input {names[0]}=FILE"
+        raise UsageError(message)
+    return names[0]
+
+
+def _asked(model: catalog_pb2.Model, arguments: Namespace) -> catalog_pb2.ModelVersion:
+    """The version that will answer, or the newest where that can't be told: the gateway says it better."""
+    number = model.version_labels.get(arguments.label, 0) if arguments.label else arguments.version
+    if number is None:
+        ready = [version for version in model.versions if version.state == catalog_pb2.VERSION_STATE_AVAILABLE]
+    else:
+        ready = [version for version in model.versions if version.version == number]
+    return (ready or list(model.versions))[0]
+
+
+def _require_sendable(inputs: dict[str, InputValue]) -> None:
+    try:
+        to_inputs(inputs)
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from None
+
+
+def _print(response: inference_pb2.InferResponse) -> None:
+    console = tables.console()
+    served = response.served_by
+    label = f" ({served.version_label})" if served.version_label else ""
+    console.print(tables.cell(f"{served.model} version {served.version}{label}", "bold"))
+    console.print(tables.cell(f"request {response.request_id}"), soft_wrap=True)
+    console.print()
+    _print_findings(console, response)
+    for name in sorted(response.raw_outputs):
+        _print_output(console, name, response.raw_outputs[name])
+    if response.warnings:
+        console.print()
+    for warning in response.warnings:
+        console.print(tables.cell(f"Warning: {warning.message} ({warning.reason})", "yellow"))
+
+
+def _print_findings(console: Console, response: inference_pb2.InferResponse) -> None:
+    findings = response.findings
+    if not findings:
+        console.print("No findings: the model's outputs are numbers without a declared meaning. --raw-outputs shows them.")
+        return
+    several = len({finding.output for finding in findings}) > 1
+    points = iter(tables.percentages([finding.operating_point for finding in findings if finding.HasField("operating_point")]))
+    rows = [
+        (
+            finding.output if several else "",
+            tables.cell(finding.code.display or finding.code.code, "bold" if finding.decision == inference_pb2.DECISION_PRESENT else ""),
+            f"{finding.code.system} {finding.code.code}".strip(),
+            probability,
+            next(points) if finding.HasField("operating_point") else "",
+            _DECISIONS.get(finding.decision, "not decided"),
+        )
+        for finding, probability in zip(findings, tables.percentages([finding.probability for finding in findings]), strict=True)
+    ]
+    numbers = ("Probability", "Present from")
+    console.print(tables.table(("Output", "Finding", "Code", "Probability", "Present from", "Decision"), rows, right=numbers))
+
+
+def _print_output(console: Console, name: str, tensor: tensor_pb2.Tensor) -> None:
+    array = to_array(tensor)
+    data_type = tensor_pb2.DataType.Name(tensor.data_type).removeprefix("DATA_TYPE_")
+    console.print()
+    console.print(tables.cell(f"Output {name}: {data_type} {list(array.shape)}", "bold"))
+    with np.printoptions(threshold=_MOST_VALUES, linewidth=console.width):
+        for line in str(array).splitlines():
+            console.print(tables.cell(line))

@@ -1,0 +1,72 @@
+"""What people read: plain tables that fold instead of cutting, without frames, so that they can be piped as well."""
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NoReturn
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_MIN_DECIMALS, _MAX_DECIMALS = 2, 4
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        """`main` ends it, with the status that is documented there."""
+        raise BrokenPipeError
+
+
+def console() -> Console:
+    """Standard output: in colour on a terminal, plain text elsewhere; 80 columns where nobody says."""
+    return _Console(highlight=False, markup=False, emoji=False)
+
+
+def cell(value: object, style: str = "") -> Text:
+    """A text of the service's as one that can't move the cursor or change colours."""
+    return Text("".join(character if character.isprintable() else "?" for character in str(value)), style=style)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, right: Sequence[str] = ()) -> Table:
+    """A table; the columns in `right` are aligned to the right. Columns that are empty in every row are left out."""
+    cells = [[value if isinstance(value, Text) else cell(value) for value in row] for row in rows]
+    kept = [index for index in range(len(columns)) if any(row[index].plain for row in cells)]
+    result = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for index in kept:
+        result.add_column(columns[index].upper(), overflow="fold", justify="right" if columns[index] in right else "left")
+    for row in cells:
+        result.add_row(*(row[index] for index in kept))
+    return result
+
+
+def percentages(probabilities: Sequence[float]) -> list[str]:
+    """Probabilities as percentages with as many decimals as tell the closest of them from 0 % and 100 %: at least 2, at most 4.
+
+    What would still round to 0 % or 100 %, and isn't, says so: `< 0.0001 %`.
+    """
+    decimals = max((_decimals(probability) for probability in probabilities), default=_MIN_DECIMALS)
+    least = 10.0**-decimals
+    texts = []
+    for probability in probabilities:
+        percentage = probability * 100
+        if 0 < percentage < least / 2:
+            texts.append(f"< {least:.{decimals}f} %")
+        elif 100 - least / 2 < percentage < 100:  # noqa: PLR2004 - per cent
+            texts.append(f"> {100 - least:.{decimals}f} %")
+        else:
+            texts.append(f"{percentage:.{decimals}f} %")
+    return texts
+
+
+def day(time: datetime | None) -> str:
+    """A day in UTC; nothing for None."""
+    return "" if time is None else f"{time:%Y-%m-%d}"
+
+
+def _decimals(probability: float) -> int:
+    """As many as show two digits of the distance from 0 % or 100 %, whichever is nearer."""
+    distance = min(probability, 1 - probability) * 100
+    if not distance > 0:
+        return _MIN_DECIMALS
+    return min(max(1 - math.floor(math.log10(distance)), _MIN_DECIMALS), _MAX_DECIMALS)
