@@ -302,6 +302,15 @@ def peer(session_peer: Peer) -> Iterator[Peer]:
     session_peer.reset()
 
 
+@pytest.fixture
+def gone_peer(peer: Peer) -> Iterator[Peer]:
+    """A model server that nothing answers for until it is started."""
+    peer.stop()
+    yield peer
+    peer.stop()
+    peer.start()
+
+
 @pytest.fixture(scope="session")
 def session_gateway(session_peer: Peer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(tmp_path_factory.mktemp("gateway"), session_peer.address, f"admission.max_request_bytes={24 << 20}") as gateway:

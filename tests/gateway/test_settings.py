@@ -41,6 +41,17 @@ def test_the_environment_goes_over_the_file_and_the_command_line_over_both(tmp_p
         ("listen.tls.certificate_file=a.pem", "private_key_file"),
         ("labels.digits.stable=0", "labels.digits.stable"),
         ("listen.port", "KEY=VALUE"),
+        ("listen.port=65536", "listen.port"),
+        ("listen.port=-1", "listen.port"),
+        ("metrics.port=-2", "metrics.port"),
+        ("log_level=LOUD", "log_level"),
+        ("drain_seconds=-1", "drain_seconds"),
+        ("drain_seconds=.nan", "drain_seconds"),
+        ("repository.poll_seconds=0", "repository.poll_seconds"),
+        ("backend.status_poll_seconds=-0.5", "backend.status_poll_seconds"),
+        ("backend.status_timeout_seconds=.inf", "backend.status_timeout_seconds"),
+        ("backend.max_output_elements=0", "backend.max_output_elements"),
+        ("admission.max_timeout_seconds=.nan", "admission.max_timeout_seconds"),
     ],
 )
 def test_a_mistake_is_named(assignment: str, named: str) -> None:
