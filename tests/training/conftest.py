@@ -1,0 +1,60 @@
+"""A tiny model, trained once on a slice of the real digits, and published; and the command as a process."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from training import publish
+from training.evaluate import Figure, evaluate
+from training.export import export
+from training.fit import fit
+from training.job import Dataset
+from training.jobs import JOBS
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+ITEMS = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What one short run of `digits` made."""
+
+    model: Any
+    data: Dataset
+    figures: list[Figure]
+    repository: Path
+    folder: Path
+    said: list[str]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    job = JOBS["digits"]
+    repository = tmp_path_factory.mktemp("repository")
+    data = job.load().limited(ITEMS)
+    said: list[str] = []
+    model = fit(job, data, epochs=3, say=said.append)
+    figures = evaluate(model.predict(data.test_inputs, verbose=0), data.test_labels, seed=1)
+
+    def write(folder: Path, version: int) -> None:
+        export(folder, version, job=job, model=model, data=data, figures=figures)
+
+    version = publish.publish(repository, job.name, write)
+    return Trained(model=model, data=data, figures=figures, repository=repository, folder=repository / job.name / str(version), said=said)
+
+
+@pytest.fixture(scope="session")
+def command() -> Command:
+    """Runs `python -m training ...` to its end."""
+
+    def run(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "training", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=200, **options
+        )
+
+    return run
