@@ -27,7 +27,7 @@ def run(arguments: Namespace) -> int:
         rows = [] if gateway is None else [("gateway", "", gateway)]
         rows += [("model", name, answers) for name, answers in models.items()]
         cells = [(kind, name, tables.cell("ready" if answers else "not ready", "" if answers else "red")) for kind, name, answers in rows]
-        tables.console().print(tables.table(("What", "Name", "State"), cells))
+        tables.show(tables.console(), ("What", "Name", "State"), cells)
     return 0 if gateway is not False and all(models.values()) else REFUSED
 
 

@@ -101,23 +101,29 @@ def _print(response: inference_pb2.InferResponse) -> None:
 def _print_findings(console: Console, response: inference_pb2.InferResponse) -> None:
     findings = response.findings
     if not findings:
-        console.print("No findings: the model's outputs are numbers without a declared meaning. --raw-outputs shows them.")
+        shown = "" if response.raw_outputs else " --raw-outputs shows them."
+        console.print(f"No findings: the model's outputs are numbers without a declared meaning.{shown}")
         return
     several = len({finding.output for finding in findings}) > 1
+    systems = {finding.code.system for finding in findings}
     points = iter(tables.percentages([finding.operating_point for finding in findings if finding.HasField("operating_point")]))
     rows = [
         (
             finding.output if several else "",
             tables.cell(finding.code.display or finding.code.code, "bold" if finding.decision == inference_pb2.DECISION_PRESENT else ""),
-            f"{finding.code.system} {finding.code.code}".strip(),
+            finding.code.code,
+            finding.code.system if len(systems) > 1 else "",
             probability,
             next(points) if finding.HasField("operating_point") else "",
             _DECISIONS.get(finding.decision, "not decided"),
         )
         for finding, probability in zip(findings, tables.percentages([finding.probability for finding in findings]), strict=True)
     ]
-    numbers = ("Probability", "Present from")
-    console.print(tables.table(("Output", "Finding", "Code", "Probability", "Present from", "Decision"), rows, right=numbers))
+    columns = ("Output", "Finding", "Code", "System", "Probability", "Present from", "Decision")
+    tables.show(console, columns, rows, right=("Probability", "Present from"), whole=("Probability", "Present from", "Decision"))
+    if len(systems) == 1 and any(systems):
+        console.print()
+        console.print(tables.cell(f"Codes are of {systems.pop()}"))
 
 
 def _print_output(console: Console, name: str, tensor: tensor_pb2.Tensor) -> None:

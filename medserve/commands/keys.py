@@ -76,10 +76,8 @@ def _print(keys: tuple[ApiKey, ...]) -> None:
     if not keys:
         console.print("No keys.")
         return
-    rows = [
-        (key.key_id, key.tenant, ", ".join(key.models), ", ".join(key.actions), _state(key), tables.day(key.create_time), key.note) for key in keys
-    ]
-    console.print(tables.table(("Key", "Tenant", "Models", "Actions", "State", "Created", "Note"), rows))
+    rows = [(key.key_id, key.tenant, ", ".join(key.models), ", ".join(key.actions), _state(key), key.note) for key in keys]
+    tables.show(console, ("Key", "Tenant", "Models", "Actions", "State", "Note"), rows, whole=("Key", "State"))
 
 
 def _state(key: ApiKey) -> str:

@@ -52,7 +52,7 @@ def _print_models(models: list[catalog_pb2.Model]) -> None:
         )
         for model in models
     ]
-    console.print(tables.table(("Model", "State", "Versions", "Labels", "Inputs", "What it is"), rows))
+    tables.show(console, ("Model", "State", "Versions", "Labels", "Inputs", "What it is"), rows, whole=("Model", "State"))
 
 
 def _print_model(model: catalog_pb2.Model) -> None:
@@ -87,7 +87,7 @@ def _print_model(model: catalog_pb2.Model) -> None:
 def _print_table(console: Console, title: str, columns: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:
     console.print()
     console.print(tables.cell(title, "bold"))
-    console.print(tables.table(columns, rows))
+    tables.show(console, columns, rows, whole=("Version", "Published", "Name", "Type"))
 
 
 def _labels(model: catalog_pb2.Model) -> str:

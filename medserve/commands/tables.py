@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+# Between two columns, and for one that may be folded.
+_GAP, _LEAST_WIDTH = 2, 8
 _MIN_DECIMALS, _MAX_DECIMALS = 2, 4
 
 
@@ -28,16 +30,29 @@ def cell(value: object, style: str = "") -> Text:
     return Text("".join(character if character.isprintable() else "?" for character in str(value)), style=style)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, right: Sequence[str] = ()) -> Table:
-    """A table; the columns in `right` are aligned to the right. Columns that are empty in every row are left out."""
+def show(
+    console: Console, columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, right: Sequence[str] = (), whole: Sequence[str] = ()
+) -> None:
+    """Prints a table; the columns in `right` are aligned to the right, those in `whole` aren't folded unless the rest would vanish.
+
+    Columns that are empty in every row are left out.
+    """
     cells = [[value if isinstance(value, Text) else cell(value) for value in row] for row in rows]
     kept = [index for index in range(len(columns)) if any(row[index].plain for row in cells)]
-    result = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    widths = {index: max(row[index].cell_len for row in cells) for index in kept}
+    least = sum(_GAP + (widths[index] if columns[index] in whole else min(widths[index], _LEAST_WIDTH)) for index in kept)
+    result = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
     for index in kept:
-        result.add_column(columns[index].upper(), overflow="fold", justify="right" if columns[index] in right else "left")
+        name = columns[index]
+        result.add_column(
+            name.upper(),
+            overflow="fold",
+            justify="right" if name in right else "left",
+            no_wrap=name in whole and least <= console.width,
+        )
     for row in cells:
         result.add_row(*(row[index] for index in kept))
-    return result
+    console.print(result)
 
 
 def percentages(probabilities: Sequence[float]) -> list[str]:
