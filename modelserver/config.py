@@ -1,5 +1,6 @@
-"""Which models are served: `models.config`, or one model named on the command line."""
+"""What the configuration files say, and the one model that the command line can name instead of the first of them."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +14,12 @@ from tfserving.v1 import config_pb2
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 _PLATFORM = "tensorflow"
+_MAX_INT32 = (1 << 31) - 1
+# What TensorFlow's batching kernel has no setting for.
+_NO_BATCHING = {
+    "pad_variable_length_inputs": "a signature whose items differ in shape runs unbatched",
+    "thread_pool_name": "the kernel names its threads itself",
+}
 DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics"
 
 
@@ -108,6 +115,49 @@ def read_metrics_path(file: Path) -> str | None:
     """The HTTP path of the metrics in a `MonitoringConfig` in text form; None where they are off."""
     prometheus = _read(file, config_pb2.MonitoringConfig()).prometheus_config
     return (prometheus.path or DEFAULT_METRICS_PATH) if prometheus.enable else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batching:
+    """How requests are gathered into batches: `BatchingParameters`, with TensorFlow Serving's defaults. Sizes are in rows."""
+
+    max_batch_size: int = 1000
+    batch_timeout_micros: int = 0
+    max_enqueued_batches: int = 10
+    num_batch_threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    allowed_batch_sizes: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for what the kernel would refuse, or abort the process for."""
+        least = {"max_batch_size": 1, "batch_timeout_micros": 0, "max_enqueued_batches": 1, "num_batch_threads": 1}
+        for name, minimum in least.items():
+            value = getattr(self, name)
+            if not minimum <= value <= _MAX_INT32:
+                reason = f"{name} is {value}: it is {minimum} to {_MAX_INT32}"
+                raise ConfigError(reason)
+        sizes = self.allowed_batch_sizes
+        if any(size < 1 for size in sizes) or list(sizes) != sorted(set(sizes)):
+            reason = f"allowed_batch_sizes entries must be monotonically increasing, from 1 on: {list(sizes)}"
+            raise ConfigError(reason)
+        if sizes and sizes[-1] != self.max_batch_size:
+            message = f"Last entry in allowed_batch_sizes must match max_batch_size; last entry was {sizes[-1]}; expected {self.max_batch_size}"
+            raise ConfigError(message)
+
+
+def read_batching(file: Path) -> Batching:
+    """Reads a `BatchingParameters` in text form. Raises ConfigError, also for what the embedded server can't do."""
+    message = _read(file, config_pb2.BatchingParameters())
+    given = {descriptor.name: value for descriptor, value in message.ListFields()}
+    for name, why in _NO_BATCHING.items():
+        if given.pop(name, None):
+            reason = f"{file}: {name} is not supported: {why}"
+            raise ConfigError(reason)
+    sizes = tuple(given.pop("allowed_batch_sizes", ()))
+    try:
+        return Batching(**{name: number.value for name, number in given.items()}, allowed_batch_sizes=sizes)
+    except ConfigError as error:
+        reason = f"{file}: {error}"
+        raise ConfigError(reason) from None
 
 
 def _read(file: Path, message: AnyMessage) -> AnyMessage:

@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelserver.config import ConfigError, ModelConfig, read_metrics_path, read_models, single_model
+from modelserver.config import Batching, ConfigError, ModelConfig, read_batching, read_metrics_path, read_models, single_model
 
 _NOT_YET = "the embedded server doesn't have it yet"
 # TensorFlow Serving's flags (model_servers/main.cc) that aren't supported, and why.
 UNSUPPORTED = {
-    "enable_batching": _NOT_YET,
-    "batching_parameters_file": "it goes with --enable_batching, which the embedded server doesn't have yet",
     "enable_per_model_batching_parameters": _NOT_YET,
     "ssl_config_file": "the embedded server listens on loopback; TLS is the gateway's",
     "grpc_socket_path": _NOT_YET,
@@ -52,6 +50,7 @@ class Flags:
     model_config_file: Path | None
     config_poll_seconds: float
     poll_seconds: float
+    batching: Batching | None
     threads: int
     intra_op_threads: int
     inter_op_threads: int
@@ -70,6 +69,8 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
     parser.add_argument("--monitoring_config_file", type=Path, help="a MonitoringConfig in text form")
     parser.add_argument("--file_system_poll_wait_seconds", type=float, default=1.0, help="how often to look for versions; 0: once")
     parser.add_argument("--grpc_max_threads", type=int, default=16, help="how many requests run at once; more wait")
+    parser.add_argument("--enable_batching", type=_boolean, nargs="?", const=True, default=False, help="gather requests into batches")
+    parser.add_argument("--batching_parameters_file", type=Path, help="a BatchingParameters in text form")
     parser.add_argument("--tensorflow_intra_op_parallelism", type=int, default=0, help="threads of one operation; 0: TensorFlow chooses")
     parser.add_argument("--tensorflow_inter_op_parallelism", type=int, default=0, help="operations at once; 0: TensorFlow chooses")
     for name in UNSUPPORTED:
@@ -89,6 +90,9 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
     if (parsed.monitoring_config_file is None) != (not parsed.rest_api_port):
         message = "--rest_api_port and --monitoring_config_file go together: the embedded server's HTTP port has the metrics, and nothing else"
         raise ConfigError(message)
+    if parsed.batching_parameters_file is not None and not parsed.enable_batching:
+        message = "--batching_parameters_file is set without --enable_batching"
+        raise ConfigError(message)
     models = read_models(parsed.model_config_file) if parsed.model_config_file else single_model(parsed.model_name, parsed.model_base_path)
     return Flags(
         host=parsed.host,
@@ -99,7 +103,20 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
         model_config_file=parsed.model_config_file,
         config_poll_seconds=parsed.model_config_file_poll_wait_seconds,
         poll_seconds=parsed.file_system_poll_wait_seconds,
+        batching=_batching(parsed.batching_parameters_file) if parsed.enable_batching else None,
         threads=parsed.grpc_max_threads,
         intra_op_threads=parsed.tensorflow_intra_op_parallelism,
         inter_op_threads=parsed.tensorflow_inter_op_parallelism,
     )
+
+
+def _boolean(text: str) -> bool:
+    """How TensorFlow Serving's flags say yes and no (tensorflow/core/util/command_line_flags.cc)."""
+    try:
+        return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+    except KeyError:
+        raise argparse.ArgumentTypeError("true or false") from None
+
+
+def _batching(file: Path | None) -> Batching:
+    return Batching() if file is None else read_batching(file)

@@ -36,7 +36,8 @@ def serve(flags: Flags) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     session_config = config_pb2.ConfigProto(intra_op_parallelism_threads=flags.intra_op_threads, inter_op_parallelism_threads=flags.inter_op_threads)
-    manager = Manager(flags.models, poll_seconds=flags.poll_seconds, load=partial(Servable, session_config=session_config))
+    load = partial(Servable, session_config=session_config, batching=flags.batching)
+    manager = Manager(flags.models, poll_seconds=flags.poll_seconds, load=load)
     metrics = Metrics(manager.knows)
     # Calls beyond the threads wait; TensorFlow Serving refuses them.
     server = grpc.server(

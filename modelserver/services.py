@@ -1,9 +1,13 @@
 """The gRPC services, in TensorFlow Serving's order of checks."""
 
 import time
-from typing import Any, NoReturn
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import grpc
+import structlog
 from google.protobuf import any_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -19,11 +23,26 @@ from modelserver.manager import Manager
 from modelserver.metrics import Metrics
 from modelserver.servable import DEFAULT_SIGNATURE, Servable
 
+_log = structlog.get_logger("modelserver.services")
+
 _SIGNATURE_DEF = "signature_def"
 
 
-def _abort(context: grpc.ServicerContext, error: ServingError) -> NoReturn:
-    context.abort(error.code, cut(error.message))
+@contextmanager
+def _boundary(context: grpc.ServicerContext, failed: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Turns what is raised within into a status. Of what nobody foresaw, neither the caller nor the log gets the text: it may hold what was sent."""
+    try:
+        yield
+    except ServingError as error:
+        status = error
+    except Exception as error:  # noqa: BLE001 - the boundary
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        _log.error("a call failed inside the server", kind=type(error).__name__, where=f"{frame.filename}:{frame.lineno}")
+        status = ServingError(grpc.StatusCode.INTERNAL, "the model server failed; its log says where")
+    else:
+        return
+    failed()
+    context.abort(status.code, cut(status.message))
 
 
 def _drop_if_late(context: grpc.ServicerContext) -> None:
@@ -51,21 +70,19 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
         """Runs a signature on named tensors."""
         _drop_if_late(context)
         started = time.perf_counter()
-        try:
+        name = request.model_spec.name
+        with _boundary(context, failed=lambda: self._metrics.count(name, ok=False)):
             _check_spec(request)
             with self._manager.serving(request.model_spec) as servable:
                 response = _predict(servable, request)
-        except ServingError as error:
-            self._metrics.count(request.model_spec.name, ok=False)
-            _abort(context, error)
-        self._metrics.count(request.model_spec.name, ok=True, seconds=time.perf_counter() - started)
+        self._metrics.count(name, ok=True, seconds=time.perf_counter() - started)
         return response
 
     def GetModelMetadata(  # noqa: N802
         self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: grpc.ServicerContext
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
         """Reads the signatures of a model."""
-        try:
+        with _boundary(context):
             _check_spec(request)
             if not request.metadata_field:
                 message = "GetModelMetadataRequest must specify at least one metadata_field"
@@ -76,8 +93,6 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
                     raise invalid_argument(message)
             with self._manager.serving(request.model_spec) as servable:
                 return _metadata(servable)
-        except ServingError as error:
-            _abort(context, error)
 
 
 def _predict(servable: Servable, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
@@ -117,12 +132,10 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore
         self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
     ) -> get_model_status_pb2.GetModelStatusResponse:
         """Where the versions of a model stand. A label is ignored, as TensorFlow Serving does."""
-        try:
+        with _boundary(context):
             _check_spec(request)
             version = request.model_spec.version.value if request.model_spec.HasField("version") else None
             statuses = self._manager.statuses(request.model_spec.name, version)
-        except ServingError as error:
-            _abort(context, error)
         response = get_model_status_pb2.GetModelStatusResponse()
         for number, status in statuses:
             row = response.model_version_status.add(version=number, state=status.state)

@@ -29,7 +29,13 @@ _VALUES_FIELD = {
     types_pb2.DT_HALF: "half_val",
     types_pb2.DT_BFLOAT16: "half_val",
     types_pb2.DT_STRING: "string_val",
+    types_pb2.DT_COMPLEX64: "scomplex_val",
+    types_pb2.DT_COMPLEX128: "dcomplex_val",
 }
+# Two values an element, and what the halves are.
+_COMPLEX = {types_pb2.DT_COMPLEX64: np.float32, types_pb2.DT_COMPLEX128: np.float64}
+# NumPy's.
+_MAX_RANK = 64
 # What TensorFlow's C++ calls its types (tensorflow/core/framework/types.cc).
 _CPP_NAME = {"float32": "float", "float64": "double", "float16": "half"}
 
@@ -40,29 +46,40 @@ def type_name(dtype: int) -> str:
     return _CPP_NAME.get(name, name)
 
 
-def read_tensor(alias: str, proto: tensor_pb2.TensorProto) -> NDArray[Any]:
-    """The array of a request's tensor. Raises ServingError (INVALID_ARGUMENT) where it holds none."""
+def declared_shape(alias: str, proto: tensor_pb2.TensorProto) -> tuple[int, ...]:
+    """The shape that a request's tensor says it has; nothing is allocated. Raises ServingError (INVALID_ARGUMENT) where it can't be a tensor."""
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
-    if proto.dtype not in _VALUES_FIELD or proto.tensor_shape.unknown_rank or any(size < 0 for size in shape):
+    if proto.dtype not in _VALUES_FIELD or proto.tensor_shape.unknown_rank or len(shape) > _MAX_RANK or any(size < 0 for size in shape):
         raise _parsing_error(alias)
-    elements = prod(shape)
-    dtype = np.dtype(tf.as_dtype(proto.dtype).as_numpy_dtype)
-    if proto.tensor_content and proto.dtype != types_pb2.DT_STRING:
-        if len(proto.tensor_content) != elements * dtype.itemsize:
+    if proto.tensor_content:
+        if proto.dtype == types_pb2.DT_STRING or len(proto.tensor_content) != prod(shape) * _numpy_dtype(proto).itemsize:
             raise _parsing_error(alias)
-        return np.frombuffer(proto.tensor_content, dtype=dtype).reshape(shape)
-    values = getattr(proto, _VALUES_FIELD[proto.dtype])
-    if len(values) > elements:
+    elif _count_values(proto) > prod(shape):
         raise _parsing_error(alias)
-    if elements > len(values) and elements > MAX_FILLED_ELEMENTS:
-        message = (
-            f"tensor parsing error: {alias}: {elements} elements are declared and {len(values)} came; at most {MAX_FILLED_ELEMENTS} are filled in"
-        )
+    return shape
+
+
+def read_tensor(alias: str, proto: tensor_pb2.TensorProto, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The array of a request's tensor, of its declared shape. Raises ServingError (INVALID_ARGUMENT) where it holds none."""
+    if proto.tensor_content:
+        return np.frombuffer(proto.tensor_content, dtype=_numpy_dtype(proto)).reshape(shape)
+    elements, values = prod(shape), _count_values(proto)
+    if elements > values and elements > MAX_FILLED_ELEMENTS:
+        message = f"tensor parsing error: {alias}: {elements} elements are declared and {values} came; at most {MAX_FILLED_ELEMENTS} are filled in"
         raise invalid_argument(message)
     try:
         return tf.make_ndarray(proto)
     except (ValueError, TypeError, OverflowError):
         raise _parsing_error(alias) from None
+
+
+def _numpy_dtype(proto: tensor_pb2.TensorProto) -> np.dtype[Any]:
+    return np.dtype(tf.as_dtype(proto.dtype).as_numpy_dtype)
+
+
+def _count_values(proto: tensor_pb2.TensorProto) -> int:
+    count = len(getattr(proto, _VALUES_FIELD[proto.dtype]))
+    return (count + 1) // 2 if proto.dtype in _COMPLEX else count
 
 
 def _parsing_error(alias: str) -> ServingError:
@@ -87,14 +104,15 @@ def array_writer(dtype: int) -> Callable[[NDArray[Any], tensor_pb2.TensorProto],
     field = _VALUES_FIELD.get(dtype)
     if field is None:
         return _write_any
-    is_half = field == "half_val"
+    # A complex number is written as its two halves, a short float as its bits.
+    part = np.uint16 if field == "half_val" else _COMPLEX.get(dtype)
 
     def write(array: NDArray[Any], proto: tensor_pb2.TensorProto) -> None:
         proto.dtype = dtype
         for size in array.shape:
             proto.tensor_shape.dim.add(size=size)
         values = array.ravel()
-        getattr(proto, field).extend((values.view(np.uint16) if is_half else values).tolist())
+        getattr(proto, field).extend((values if part is None else values.view(part)).tolist())
 
     return write
 
