@@ -70,7 +70,7 @@ ECG_LSTM = Job(
     load=load_ecg5000,
     build=_build,
     schedule=Schedule(epochs=40, batch_size=32, validation_split=0.1),
-    # Seeds reach 0.933 or 0.934 after 40 epochs; from 20 to 60 epochs they move between 0.923 and 0.939. Always `normal` is 0.584.
+    # Six seeds reached 0.926 to 0.934, in the mean 0.931. To say `normal` always is right in 0.584.
     accuracy_floor=0.92,
     facts=_facts,
     write_sample=_write_sample,
