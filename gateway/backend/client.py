@@ -36,7 +36,8 @@ _GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 # isn't known here is taken for a failure of the channel, whose text may hold an address and isn't passed on; the code is the same.
 _QUEUE_FULL = "The batch scheduling queue to which this task was submitted is full"
 _SAID_BY_SERVER = (_QUEUE_FULL, "Model labels does not init yet")
-# What gRPC says when our own deadline passes.
+# What gRPC says when the call's deadline passes: ours, or the model server's view of it, which comes as `Stream removed (Deadline Exceeded)`.
+# TensorFlow Serving's own timeouts have other words.
 _OWN_DEADLINE = "Deadline Exceeded"
 
 _CHANNEL_OPTIONS = (
@@ -147,7 +148,7 @@ def _is_of_the_channel(error: grpc.aio.AioRpcError) -> bool:
     details = error.details() or ""
     if error.code() is grpc.StatusCode.UNAVAILABLE:
         return not details.startswith(_SAID_BY_SERVER)
-    return error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and details == _OWN_DEADLINE
+    return error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and _OWN_DEADLINE in details
 
 
 def _error_of(error: grpc.aio.AioRpcError) -> MedserveError:

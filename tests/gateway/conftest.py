@@ -313,7 +313,8 @@ def gone_peer(peer: Peer) -> Iterator[Peer]:
 
 @pytest.fixture(scope="session")
 def session_gateway(session_peer: Peer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("gateway"), session_peer.address, f"admission.max_request_bytes={24 << 20}") as gateway:
+    settings = (f"admission.max_request_bytes={24 << 20}", "admission.max_calls_per_tenant=4", "admission.default_timeout_seconds=1")
+    with running(tmp_path_factory.mktemp("gateway"), session_peer.address, *settings) as gateway:
         yield gateway
 
 

@@ -1,0 +1,516 @@
+"""Everything that can be wrong with a call or behind it: one table, through real sockets.
+
+Each case has one code, one reason, one field and a message that says what to do. After each the next good call is answered, one event is
+in the audit, and nothing of the request is in what the gateway writes.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
+from threading import Event, Semaphore
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import numpy as np
+import pydicom
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+from PIL import Image, PngImagePlugin
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
+
+from gateway.errors import leaves
+from medserve.v1 import catalog_pb2, inference_pb2, tensor_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.gateway.conftest import Peer, Running, Script
+
+    Send = Callable[[Running], Any]
+
+# What a request may hold and nobody may find again; the first stands wherever a text fits.
+PATIENT, STUDY, PATIENT_KEY = "Doe^Jane", "1.2.840.113619.77", "MRN-4711-0815"
+METHODS = (
+    "/medserve.v1.InferenceService/Infer",
+    "/medserve.v1.CatalogService/ListModels",
+    "/medserve.v1.CatalogService/GetModel",
+    "/tensorflow.serving.PredictionService/Predict",
+    "/tensorflow.serving.PredictionService/GetModelMetadata",
+    "/tensorflow.serving.ModelService/GetModelStatus",
+)
+INT32 = tensor_pb2.DATA_TYPE_INT32
+UNLOADED = grpc.StatusCode.NOT_FOUND
+QUEUE_FULL = "The batch scheduling queue to which this task was submitted is full; currently 2 batches enqueued and max_enqueued_batches is 2"
+MANY = 10**9
+
+# An unknown field that holds 24 MiB: a message of every kind, and larger than the gateway takes.
+LARGE = b"\x9a\x06\x80\x80\x80\x0c" + bytes(24 << 20)
+
+# Leaves that no case below meets, and why.
+ELSEWHERE = {
+    "SHUTTING_DOWN": "needs a gateway that stops: test_server.py",
+    "INTERNAL": "a defect of ours, which nothing from outside should be able to produce: test_boundary.py, test_fuzz.py",
+}
+
+
+# Good and bad values.
+
+
+def numbers(*values: float, shape: tuple[int, ...] | None = None, data_type: int = tensor_pb2.DATA_TYPE_FLOAT32) -> inference_pb2.Input:
+    content = np.array(values, np.float32).tobytes()
+    kind: Any = data_type
+    return inference_pb2.Input(tensor=tensor_pb2.Tensor(data_type=kind, shape=shape or (len(values),), content=content))
+
+
+def image(content: bytes) -> inference_pb2.Input:
+    return inference_pb2.Input(image=inference_pb2.EncodedImage(content=content))
+
+
+def dicom(content: bytes) -> inference_pb2.Input:
+    return inference_pb2.Input(dicom=inference_pb2.DicomObject(content=content))
+
+
+def series(*channels: tuple[str, str, list[float]], hz: float = 100) -> inference_pb2.Input:
+    made = [inference_pb2.Channel(name=name, unit=unit, values=values) for name, unit, values in channels]
+    return inference_pb2.Input(time_series=inference_pb2.TimeSeries(channels=made, sampling_frequency_hz=hz))
+
+
+def png() -> bytes:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Patient", PATIENT)
+    out = BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
+    Image.fromarray(noise).save(out, "PNG", pnginfo=text)
+    return out.getvalue()
+
+
+def png_header(columns: int, rows: int) -> bytes:
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", columns, rows, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk)) + b"\0\0\0\0IDAT"
+
+
+def dicom_file(**changes: Any) -> bytes:
+    """A 28 × 28 object; a change of None removes an attribute."""
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = SecondaryCaptureImageStorage, UID("1.2.3")
+    dataset.PatientName, dataset.PatientID, dataset.StudyInstanceUID, dataset.Modality = PATIENT, PATIENT_KEY, STUDY, "OT"
+    dataset.Rows = dataset.Columns = 28
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation, dataset.PixelRepresentation = 1, "MONOCHROME2", 0
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit = 7
+    dataset.add_new("PixelData", "OB", bytes(28 * 28))
+    for name, value in changes.items():
+        if value is None:
+            delattr(dataset, name)
+        else:
+            setattr(dataset, name, value)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID, dataset.file_meta.MediaStorageSOPInstanceUID = SecondaryCaptureImageStorage, UID("1.2.3")
+    out = BytesIO()
+    pydicom.dcmwrite(out, dataset, enforce_file_format=True)
+    return out.getvalue()
+
+
+ECG = (("I", "mV", [0.0, 1.0]), ("II", "mV", [0.0, 1.0]))
+
+
+# Ways to call.
+
+
+def infer(model: str = "record", *, key: str | None = "full", timeout: float | None = 10, request_id: str = "", **inputs: Any) -> Send:
+    """Calls Infer; `version` and `label` choose, other names are inputs."""
+    selector = {name: inputs.pop(name) for name in ("version", "version_label") if name in inputs}
+    request = inference_pb2.InferRequest(model=inference_pb2.ModelSelector(name=model, **selector), inputs=inputs)
+    request.context.CopyFrom(inference_pb2.InferContext(request_id=request_id, study_key=STUDY, patient_key=PATIENT_KEY))
+    return lambda gateway: gateway.inference.Infer(request, metadata=gateway.metadata(key) if key else (), timeout=timeout)
+
+
+def named(name: str, value: inference_pb2.Input) -> dict[str, Any]:
+    """An input of a name that Python can't write."""
+    return {name: value}
+
+
+GOOD: dict[str, Any] = {"x": numbers(1, 2, 3)}
+
+
+def predict_request(model: str = "record", *, shape: tuple[int, ...] = (1, 3), name: str = "x", label: str = "") -> predict_pb2.PredictRequest:
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = model
+    if label:
+        request.model_spec.version_label = label
+    tensor = request.inputs[name]
+    tensor.dtype = 1
+    for size in shape:
+        tensor.tensor_shape.dim.add(size=size)
+    tensor.tensor_content = np.zeros(3, np.float32).tobytes()
+    return request
+
+
+def predict(model: str = "record", *, key: str | None = "full", timeout: float | None = 10, **changes: Any) -> Send:
+    request = predict_request(model, **changes)
+    return lambda gateway: gateway.prediction.Predict(request, metadata=gateway.metadata(key) if key else (), timeout=timeout)
+
+
+def raw(method: str, request: bytes, key: str = "full") -> Send:
+    content: Any = request
+    return lambda gateway: gateway.channel.unary_unary(method)(content, metadata=gateway.metadata(key), timeout=10)
+
+
+def with_authorization(value: str) -> Send:
+    request = inference_pb2.InferRequest()
+    return lambda gateway: gateway.inference.Infer(request, metadata=(("authorization", value),), timeout=10)
+
+
+def get_model(name: str, key: str = "full") -> Send:
+    return lambda gateway: gateway.catalog.GetModel(catalog_pb2.GetModelRequest(name=name), metadata=gateway.metadata(key), timeout=10)
+
+
+def list_models(**fields: Any) -> Send:
+    return lambda gateway: gateway.catalog.ListModels(catalog_pb2.ListModelsRequest(**fields), metadata=gateway.metadata(), timeout=10)
+
+
+def get_status(key: str) -> Send:
+    request = get_model_status_pb2.GetModelStatusRequest()
+    request.model_spec.name = "record"
+    return lambda gateway: gateway.models.GetModelStatus(request, metadata=gateway.metadata(key), timeout=10)
+
+
+def get_metadata(key: str) -> Send:
+    request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+    request.model_spec.name = "record"
+    return lambda gateway: gateway.prediction.GetModelMetadata(request, metadata=gateway.metadata(key), timeout=10)
+
+
+# Ways for the model server to misbehave.
+
+
+def refusing(code: grpc.StatusCode, message: str = PATIENT) -> Callable[[Peer], Script]:
+    return lambda peer: lambda _, context: peer.refuse(context, code, message)
+
+
+def answering(reply: bytes | Callable[[Peer], bytes]) -> Callable[[Peer], Script]:
+    return lambda peer: lambda _, __: reply if isinstance(reply, bytes) else reply(peer)
+
+
+def slow(peer: Peer) -> Script:
+    """Answers only once nobody waits any more."""
+
+    def answer(_: bytes, context: grpc.ServicerContext) -> bytes:
+        ended = Event()
+        if context.add_callback(ended.set):
+            ended.wait(30)
+        return peer.answer([0.25, 0.75])
+
+    return answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What is sent while the model server does what, and what comes back. A reason of None: the answer isn't one of ours."""
+
+    name: str
+    send: Send
+    code: str
+    reason: str | None
+    says: str
+    field: str = ""
+    predict: Callable[[Peer], Script] | None = None
+    is_audited: bool = True
+
+
+def case(name: str, send: Send, code: str, reason: str | None, field_: str, says: str, **more: Any) -> Case:  # noqa: PLR0917 - a row of the table
+    return Case(name=name, send=send, code=code, reason=reason, field=field_, says=says, **more)
+
+
+X = 'inputs["x"]'
+IMAGE, DICOM = 'inputs["images"].image.content', 'inputs["images"].dicom.content'
+CHANNELS = 'inputs["ecg"].time_series.channels'
+INVALID = "INVALID_ARGUMENT"
+ANSWER_INVALID = ("INTERNAL", "BACKEND_ANSWER_INVALID")
+
+CASES = [
+    # Which model.
+    case("unknown model", infer(PATIENT, **GOOD), "NOT_FOUND", "MODEL_NOT_FOUND", "model.name", "ListModels"),
+    case("no model", infer("", **GOOD), INVALID, "FIELD_INVALID", "model.name", "name the model"),
+    case("unknown version", infer(version=99, **GOOD), "NOT_FOUND", "VERSION_NOT_FOUND", "model.version", "it has 1"),
+    case("version zero", infer(version=0, **GOOD), "NOT_FOUND", "VERSION_NOT_FOUND", "model.version", "it has 1"),
+    case("unknown label", infer("digits", version_label=PATIENT), "NOT_FOUND", "LABEL_NOT_FOUND", "model.version_label", "it has later, stable"),
+    case("empty label", infer("digits", version_label=""), "NOT_FOUND", "LABEL_NOT_FOUND", "model.version_label", "it has later, stable"),
+    case("label of no version", infer("digits", version_label="later"), "NOT_FOUND", "VERSION_NOT_FOUND", "model.version_label", "it has 1, 2"),
+    case("version not loaded", infer(**GOOD), "UNAVAILABLE", "VERSION_NOT_READY", "model", "try again later", predict=refusing(UNLOADED)),
+    case("drop-in: unknown model", predict("nope"), "NOT_FOUND", None, "", "Servable not found for request: Latest(nope)"),
+    case("drop-in: unknown label", predict(label="nope"), INVALID, None, "", "Unrecognized servable version label: nope"),
+    case("catalog: unknown model", get_model(PATIENT), "NOT_FOUND", "MODEL_NOT_FOUND", "name", "ListModels"),
+    case("catalog: page size", list_models(page_size=-1), INVALID, "FIELD_INVALID", "page_size", "1 to 1000"),
+    # Which inputs.
+    case("missing input", infer(), INVALID, "INPUT_MISSING", X, "send it as tensor"),
+    case("input without a value", infer(x=inference_pb2.Input()), INVALID, "INPUT_MISSING", X, "send it as tensor"),
+    case("unknown input", infer(**GOOD, y=numbers(1)), INVALID, "INPUT_UNKNOWN", 'inputs["y"]', "it takes x"),
+    case("unknown input named after a patient", infer(**named(PATIENT, numbers(1))), INVALID, "INPUT_UNKNOWN", "inputs", "it takes x"),
+    case("another form", infer(x=image(png())), INVALID, "INPUT_FORM_NOT_ACCEPTED", f"{X}.image", "send it as tensor"),
+    case("request id", infer(request_id=PATIENT), INVALID, "FIELD_INVALID", "context.request_id", "takes 1 to 128"),
+    # Tensors.
+    case("dtype", infer(x=numbers(1, 2, 3, data_type=INT32)), INVALID, "DTYPE_MISMATCH", f"{X}.tensor.data_type", "set data_type"),
+    case("no dtype", infer(x=numbers(1, 2, 3, data_type=0)), INVALID, "DTYPE_MISMATCH", f"{X}.tensor.data_type", "set data_type"),
+    case("rank", infer(x=numbers(1, 2, 3, shape=(1, 3))), INVALID, "SHAPE_MISMATCH", f"{X}.tensor.shape", "the model takes [3]"),
+    case("size", infer(x=numbers(1, 2)), INVALID, "SHAPE_MISMATCH", f"{X}.tensor.shape", "the model takes [3]"),
+    case("negative size", infer(x=numbers(1, shape=(-3,))), INVALID, "SHAPE_MISMATCH", f"{X}.tensor.shape", "the model takes [3]"),
+    case("content", infer(x=numbers(1, 2, shape=(3,))), INVALID, "CONTENT_SIZE_MISMATCH", f"{X}.tensor.content", "needs 12 bytes"),
+    case("NaN", infer(x=numbers(1, float("nan"), 3)), INVALID, "VALUE_NOT_FINITE", f"{X}.tensor.content", "fill in or leave out"),
+    case("infinity", infer(x=numbers(1, float("inf"), 3)), INVALID, "VALUE_NOT_FINITE", f"{X}.tensor.content", "fill in or leave out"),
+    case("10⁹ elements", infer(x=numbers(1, shape=(MANY,))), INVALID, "TOO_MANY_ELEMENTS", f"{X}.tensor.shape", "send less"),
+    case(
+        "10⁹ elements under a patient's name", infer(**named(PATIENT, numbers(1, shape=(MANY,)))),
+        INVALID, "TOO_MANY_ELEMENTS", "inputs.tensor.shape", "send less",
+    ),
+    case(
+        "10⁹ elements under a name of a megabyte", infer(**named("n" * 1_000_000, numbers(1, shape=(MANY,)))),
+        INVALID, "TOO_MANY_ELEMENTS", "inputs.tensor.shape", "send less",
+    ),
+    case("drop-in: 10⁹ elements", predict(shape=(1, MANY)), INVALID, "TOO_MANY_ELEMENTS", f"{X}.tensor_shape", "send less"),
+    case("drop-in: 10⁹ elements, named", predict(shape=(MANY,), name=PATIENT), INVALID, "TOO_MANY_ELEMENTS", "inputs.tensor_shape", "send less"),
+    # Images.
+    case("truncated PNG", infer("digits", images=image(png()[:-40])), INVALID, "IMAGE_UNDECODABLE", IMAGE, "send it again"),
+    case("no image", infer("digits", images=image(PATIENT.encode())), INVALID, "IMAGE_UNDECODABLE", IMAGE, "send one of these"),
+    case("10⁹ pixels", infer("digits", images=image(png_header(40_000, 25_000))), INVALID, "TOO_MANY_ELEMENTS", IMAGE, "send"),
+    case(
+        "DICOM without pixels", infer("digits", images=dicom(dicom_file(PixelData=None))),
+        INVALID, "DICOM_WITHOUT_PIXELS", DICOM, "send",
+    ),
+    case(
+        "DICOM that is none", infer("digits", images=dicom(PATIENT.encode() * 50)),
+        INVALID, "DICOM_UNREADABLE", DICOM, "send the whole file",
+    ),
+    case(
+        "DICOM cut short", infer("digits", images=dicom(dicom_file()[:-100])),
+        INVALID, "DICOM_UNREADABLE", DICOM, "send it again",
+    ),
+    case(
+        "DICOM of many frames", infer("digits", images=dicom(dicom_file(NumberOfFrames=2))),
+        INVALID, "DICOM_NOT_SUPPORTED", DICOM, "one frame",
+    ),
+    case(
+        "DICOM of 10⁹ pixels", infer("digits", images=dicom(dicom_file(Rows=65535, Columns=65535))),
+        INVALID, "TOO_MANY_ELEMENTS", DICOM, "send less",
+    ),
+    # Time series.
+    case(
+        "NaN in a series", infer("ecg", ecg=series(("I", "mV", [float("nan"), 0]), ECG[1])),
+        INVALID, "VALUE_NOT_FINITE", CHANNELS, "fill in or leave out",
+    ),
+    case("missing channel", infer("ecg", ecg=series(ECG[0])), INVALID, "CHANNELS_MISMATCH", CHANNELS, "takes each of I, II"),
+    case(
+        "channel named after a patient", infer("ecg", ecg=series(*ECG, (PATIENT, "mV", [0, 0]))),
+        INVALID, "CHANNELS_MISMATCH", CHANNELS, "takes each of I, II",
+    ),
+    case(
+        "unit", infer("ecg", ecg=series(ECG[0], ("II", PATIENT, [0, 1]))),
+        INVALID, "UNIT_MISMATCH", 'inputs["ecg"].time_series.channels["II"].unit', "convert",
+    ),
+    case(
+        "frequency", infer("ecg", ecg=series(*ECG, hz=0)),
+        INVALID, "SAMPLING_FREQUENCY_MISMATCH", 'inputs["ecg"].time_series.sampling_frequency_hz', "takes 100 Hz",
+    ),
+    # Who.
+    *(
+        case(f"no key: {name}", send, "UNAUTHENTICATED", "CREDENTIALS_MISSING", "", "authorization: Bearer")
+        for name, send in (("public", infer(key=None)), ("drop-in", predict(key=None)))
+    ),
+    *(
+        case(f"{key} key: {name}", send, "UNAUTHENTICATED", "CREDENTIALS_INVALID", "", "isn't valid")
+        for key in ("wrong", "revoked", "expired")
+        for name, send in (("public", infer(key=key, **GOOD)), ("drop-in", predict(key=key)))
+    ),
+    case("another scheme", with_authorization(f"Basic {PATIENT}"), "UNAUTHENTICATED", "CREDENTIALS_INVALID", "", "Bearer msk_"),
+    case("key without the model", infer(key="narrow", **GOOD), "PERMISSION_DENIED", "MODEL_NOT_ALLOWED", "model.name", "ask for one"),
+    case("key without a model that isn't", infer(PATIENT, key="narrow"), "PERMISSION_DENIED", "MODEL_NOT_ALLOWED", "model.name", "ask for one"),
+    case("catalog: key without the model", get_model("record", "narrow"), "PERMISSION_DENIED", "MODEL_NOT_ALLOWED", "name", "ask for one"),
+    *(
+        case(f"drop-in: key without the model: {name}", send, "PERMISSION_DENIED", "MODEL_NOT_ALLOWED", "model_spec.name", "ask for one")
+        for name, send in (("predict", predict(key="narrow")), ("status", get_status("narrow")), ("metadata", get_metadata("narrow")))
+    ),
+    case("key without the action", infer(key="reader", **GOOD), "PERMISSION_DENIED", "ACTION_NOT_ALLOWED", "", "'infer'"),
+    case("drop-in: key without the action", predict(key="reader"), "PERMISSION_DENIED", "ACTION_NOT_ALLOWED", "", "'infer'"),
+    # How much, and how long.
+    *(
+        case(f"garbage: {method}", raw(method, b"\xff" + PATIENT.encode()), INVALID, "REQUEST_MALFORMED", "", "build it with the stubs")
+        for method in METHODS
+    ),
+    *(
+        case(f"too large: {method}", raw(method, LARGE), "RESOURCE_EXHAUSTED", "REQUEST_TOO_LARGE", "", "at most")
+        for method in METHODS
+    ),
+    case("too large for the transport", raw(METHODS[0], bytes(26 << 20)), "RESOURCE_EXHAUSTED", None, "", "larger than max", is_audited=False),
+    # The model server.
+    case("slow", infer(timeout=None, **GOOD), "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "", "allow more time", predict=slow),
+    case("drop-in: slow", predict(timeout=None), "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "", "allow more time", predict=slow),
+    case(
+        "queue full", infer(**GOOD), "UNAVAILABLE", "BACKEND_OVERLOADED", "", "try again", predict=refusing(grpc.StatusCode.UNAVAILABLE, QUEUE_FULL),
+    ),
+    case("drop-in: queue full", predict(), "UNAVAILABLE", None, "", QUEUE_FULL, predict=refusing(grpc.StatusCode.UNAVAILABLE, QUEUE_FULL)),
+    *(
+        case(f"refused: {status.name}", infer(**GOOD), code, reason, "", says, predict=refusing(status))
+        for code, reason, says, statuses in (
+            ("FAILED_PRECONDITION", "BACKEND_REJECTED", "tell whoever published", "INVALID_ARGUMENT FAILED_PRECONDITION OUT_OF_RANGE"),
+            ("UNAVAILABLE", "BACKEND_OVERLOADED", "try again", "RESOURCE_EXHAUSTED"),
+            ("UNAVAILABLE", "BACKEND_UNAVAILABLE", "try again", "UNAVAILABLE CANCELLED"),
+            ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "allow more time", "DEADLINE_EXCEEDED"),
+            (
+                *ANSWER_INVALID, "tell whoever runs it",
+                "UNKNOWN ALREADY_EXISTS PERMISSION_DENIED ABORTED UNIMPLEMENTED INTERNAL DATA_LOSS UNAUTHENTICATED",
+            ),
+        )
+        for status in (grpc.StatusCode[name] for name in statuses.split())
+    ),
+    *(
+        case(f"answer: {name}", infer(**GOOD), *ANSWER_INVALID, field_, says, predict=answering(reply))
+        for name, field_, says, reply in (
+            ("garbage", "", "can't be parsed", b"\xff" + PATIENT.encode()),
+            ("nothing", "", "publish the version again", b""),
+            ("too few labels", "", "publish the version again", lambda peer: peer.answer([1.0])),
+            ("another output", "", "publish the version again", lambda peer: peer.answer([0.25, 0.75], name=PATIENT)),
+            ("no batch dimension", 'outputs["probabilities"]', "has the shape [2]", lambda peer: peer.answer([0.25, 0.75], shape=(2,))),
+            ("two items", 'outputs["probabilities"]', "has the shape [2, 2]", lambda peer: peer.answer([0.25, 0.75] * 2, shape=(2, 2))),
+            ("10⁹ elements", 'outputs["probabilities"]', "has the shape", lambda peer: peer.answer([0.5], shape=(1, MANY))),
+            ("negative size", 'outputs["probabilities"]', "has the shape", lambda peer: peer.answer([0.5], shape=(1, -2))),
+            ("too many values", 'outputs["probabilities"]', "more or fewer", lambda peer: peer.answer([0.25, 0.25, 0.5], shape=(1, 2))),
+            ("NaN", "", "ask for another version", lambda peer: peer.answer([float("nan"), 1.0])),
+            ("no probabilities", "", "ask for another version", lambda peer: peer.answer([-1.0, 2.0])),
+            ("sum", "", "ask for another version", lambda peer: peer.answer([0.5, 0.1])),
+        )
+    ),
+]  # fmt: skip
+
+
+def good_calls(gateway: Running) -> None:
+    assert infer(**GOOD)(gateway).findings
+    assert predict()(gateway).outputs
+
+
+def details_of(error: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in error.trailing_metadata():
+        assert key == "grpc-status-details-bin"
+        status = status_pb2.Status.FromString(value)
+        assert (status.code, status.message) == (error.code().value[0], error.details())
+        for detail in status.details:
+            name = detail.TypeName().removeprefix("google.rpc.")
+            found[name] = getattr(error_details_pb2, name)()
+            detail.Unpack(found[name])
+    return found
+
+
+def require_nothing_of_a_patient(gateway: Running) -> None:
+    written = gateway.written()
+    secrets = (key[-43:] for key in gateway.keys.values())
+    assert [text for text in (PATIENT, "Doe", STUDY, PATIENT_KEY, *secrets) if text in written] == []
+
+
+def check(gateway: Running, one: Case, poll: Callable[..., Any]) -> None:
+    """Sends the case and holds what comes back, and what is written, against it."""
+    before = len(gateway.audit)
+
+    with pytest.raises(grpc.RpcError) as caught:
+        one.send(gateway)
+
+    error: Any = caught.value
+    details = details_of(error)
+    assert error.code().name == one.code
+    assert one.says in error.details()
+    assert PATIENT not in error.details()
+    assert (details["ErrorInfo"].reason if details else None) == one.reason
+    if details:
+        assert details["ErrorInfo"].domain == "medserve"
+    assert [violation.field for violation in details["BadRequest"].field_violations] == [one.field] if one.field else "BadRequest" not in details
+    if one.is_audited:
+        (event,) = poll(lambda: gateway.audit[before:], "the call in the audit")
+        assert (event["code"], event.get("reason")) == (one.code, one.reason)
+        if details:
+            assert event["request_id"] == details["ErrorInfo"].metadata["request_id"]
+
+
+@pytest.mark.parametrize("one", CASES, ids=lambda one: one.name)
+def test_the_case_has_its_answer_and_the_next_good_call_is_answered(gateway: Running, peer: Peer, poll: Callable[..., Any], one: Case) -> None:
+    if one.predict:
+        peer.script["Predict"] = one.predict(peer)
+
+    check(gateway, one, poll)
+
+    peer.reset()
+    good_calls(gateway)
+    require_nothing_of_a_patient(gateway)
+
+
+@pytest.mark.parametrize("send", [infer(timeout=0.001, **GOOD), predict(timeout=0.001)], ids=["public", "drop-in"])
+def test_a_deadline_of_1_ms_is_exceeded_and_the_next_good_call_is_answered(gateway: Running, send: Send) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        send(gateway)
+
+    error: Any = caught.value
+    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    # Who is first to see that it passed, the caller's own gRPC or the gateway, is a race.
+    if details := details_of(error):
+        assert details["ErrorInfo"].reason == "DEADLINE_EXCEEDED"
+        assert "allow more time" in error.details()
+    good_calls(gateway)
+
+
+DOWN = [
+    case("down", infer(**GOOD), "UNAVAILABLE", "BACKEND_UNAVAILABLE", "", "try again"),
+    case("drop-in: down", predict(), "UNAVAILABLE", "BACKEND_UNAVAILABLE", "", "try again"),
+    case("drop-in: down, status", get_status("full"), "UNAVAILABLE", "BACKEND_UNAVAILABLE", "", "try again"),
+]
+
+
+@pytest.mark.parametrize("one", DOWN, ids=lambda one: one.name)
+def test_a_model_server_that_is_down_is_said_and_found_again(gateway: Running, peer: Peer, poll: Callable[..., Any], one: Case) -> None:
+    peer.stop()
+    try:
+        check(gateway, one, poll)
+    finally:
+        peer.start()
+
+    def answered() -> bool:
+        try:
+            good_calls(gateway)
+        except grpc.RpcError:
+            return False
+        return True
+
+    poll(answered, "the model server is found again")
+    require_nothing_of_a_patient(gateway)
+
+
+def test_one_call_more_than_a_tenant_may_have_is_refused(gateway: Running, peer: Peer, poll: Callable[..., Any]) -> None:
+    arrived, go = Semaphore(0), Event()
+
+    def wait(_: bytes, __: grpc.ServicerContext) -> bytes:
+        arrived.release()
+        go.wait(30)
+        return peer.answer([0.25, 0.75])
+
+    peer.script["Predict"] = wait
+    too_many = case("fifth", infer(**GOOD), "RESOURCE_EXHAUSTED", "TOO_MANY_CALLS", "", "try again")
+    with ThreadPoolExecutor(4) as pool:
+        try:
+            under_way = [pool.submit(infer(**GOOD), gateway) for _ in range(4)]
+            assert all(arrived.acquire(timeout=10) for _ in under_way)
+            check(gateway, too_many, poll)
+        finally:
+            go.set()
+        assert all(call.result(10).findings for call in under_way)
+
+    good_calls(gateway)
+
+
+def test_every_leaf_is_met_here_or_elsewhere_for_a_reason() -> None:
+    met = {one.reason for one in (*CASES, *DOWN)} | {"TOO_MANY_CALLS"}
+
+    assert {leaf.reason for leaf in leaves()} - met == set(ELSEWHERE)
