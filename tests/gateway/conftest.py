@@ -146,8 +146,13 @@ class Peer:
             self.refuse(context, grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {named}")
         return self.answer([0.25, 0.75], model=spec.name, version=spec.version.value or max(loaded))
 
-    def metadata(self, request: bytes, _: grpc.ServicerContext) -> bytes:
-        spec = get_model_metadata_pb2.GetModelMetadataRequest.FromString(request).model_spec
+    def metadata(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        try:
+            spec = get_model_metadata_pb2.GetModelMetadataRequest.FromString(request).model_spec
+        except DecodeError:
+            self.refuse(context, grpc.StatusCode.INTERNAL, "")
+        if spec.name not in self.versions:
+            self.refuse(context, grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Latest({spec.name})")
         reply = get_model_metadata_pb2.GetModelMetadataResponse()
         reply.model_spec.name, reply.model_spec.version.value = spec.name, spec.version.value or max(self.versions[spec.name])
         return bytes(reply.SerializeToString())
@@ -193,7 +198,7 @@ class Running:
     folder: Path
     port: int
     metrics_port: int
-    keys: dict[str, str]
+    keys: dict[str, str] = field(repr=False)
     closing: ExitStack = field(default_factory=ExitStack)
 
     def metadata(self, key: str = "full") -> tuple[tuple[str, str], ...]:
