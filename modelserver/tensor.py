@@ -109,6 +109,8 @@ def array_writer(dtype: int) -> Callable[[NDArray[Any], tensor_pb2.TensorProto],
 
     def write(array: NDArray[Any], proto: tensor_pb2.TensorProto) -> None:
         proto.dtype = dtype
+        # A scalar has a shape too.
+        proto.tensor_shape.SetInParent()
         for size in array.shape:
             proto.tensor_shape.dim.add(size=size)
         values = array.ravel()
