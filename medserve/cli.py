@@ -29,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A model's name that the terminal can't show is no reason to fail.
             stream.reconfigure(errors="backslashreplace")
+    # gRPC's own log goes to standard error as well; what it knows is in the error.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     arguments = _parser().parse_args(argv)
     try:
         status: int = import_module(f"medserve.commands.{arguments.command}").run(arguments)

@@ -145,7 +145,7 @@ def _roots(ca_certificates: bytes | str | PathLike[str] | None) -> bytes | None:
     content = ca_certificates if isinstance(ca_certificates, bytes) else Path(ca_certificates).read_bytes()
     try:
         # gRPC takes anything here, and fails later without saying why.
-        ssl.create_default_context(cadata=content.decode("ascii"))
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=content.decode("ascii"))
     except (ssl.SSLError, ValueError):
         message = f"{source}: not certificates in PEM"
         raise ValueError(message) from None

@@ -178,7 +178,9 @@ def _message_without_status(code: grpc.StatusCode, details: str, target: str) ->
             return f"the certificate of {target} isn't trusted: name the CA that signed it, or call it by a name that it holds"
         if any(fault in details for fault in _TLS_FAULTS):
             return f"{target} doesn't speak TLS, or not for that name: check the address"
-        return f"{target} can't be reached: check the address, and that the gateway runs"
+        # Of a name with several addresses, as localhost often is, gRPC tells the last one's fault: an address where nobody listens hides a
+        # certificate that isn't trusted at another.
+        return f"{target} can't be reached: check the address, that the gateway runs, and that you trust the CA of its certificate"
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return f"{target} doesn't offer this: check that it is a medserve gateway, and of this release"
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:

@@ -1,0 +1,111 @@
+"""What a caller sends, as messages; and that none of it shows where it shouldn't."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from medserve import Channel, Dicom, EncodedImage, InputValue, TimeSeries
+from medserve.conversations import infer_request
+from medserve.v1 import inference_pb2
+
+CHANNEL = Channel(name="II", unit="mV", values=[0.5, math.nan])
+
+
+def test_every_argument_has_its_field() -> None:
+    request = infer_request(
+        "digits", {"images": EncodedImage(b"png")}, version=3, request_id="r", study_key="s", patient_key="p",
+        purpose_of_use=inference_pb2.PURPOSE_OF_USE_TREATMENT, include_raw_outputs=True,
+    )  # fmt: skip
+
+    assert request == inference_pb2.InferRequest(
+        model=inference_pb2.ModelSelector(name="digits", version=3),
+        inputs={"images": inference_pb2.Input(image=inference_pb2.EncodedImage(content=b"png"))},
+        context=inference_pb2.InferContext(request_id="r", study_key="s", patient_key="p", purpose_of_use=inference_pb2.PURPOSE_OF_USE_TREATMENT),
+        options=inference_pb2.InferOptions(include_raw_outputs=True),
+    )
+
+
+@pytest.mark.parametrize(("choice", "set_field"), [({}, None), ({"version": 0}, "version"), ({"label": "stable"}, "version_label")])
+def test_the_choice_of_a_version_is_one_field_or_none(choice: dict[str, Any], set_field: str | None) -> None:
+    assert infer_request("m", {}, **choice).model.WhichOneof("version_choice") == set_field
+
+
+def test_a_version_and_a_label_at_once_are_refused() -> None:
+    with pytest.raises(ValueError, match="give one of them"):
+        infer_request("m", {}, version=1, label="stable")
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [(np.zeros(1), "tensor"), (EncodedImage(b"x"), "image"), (Dicom(b"x"), "dicom"), (TimeSeries(channels=[CHANNEL]), "time_series")],
+)
+def test_each_kind_of_value_has_its_form(value: InputValue, form: str) -> None:
+    assert infer_request("m", {"x": value}).inputs["x"].WhichOneof("value") == form
+
+
+def test_a_time_series_keeps_its_units_and_gaps() -> None:
+    series = TimeSeries(channels=[CHANNEL, Channel(name="V1", unit="mV", values=np.array([1, 2], dtype="i2"))], sampling_frequency_hz=250)
+
+    message = infer_request("m", {"x": series}).inputs["x"].time_series
+
+    assert [(channel.name, channel.unit, len(channel.values)) for channel in message.channels] == [("II", "mV", 2), ("V1", "mV", 2)]
+    assert message.sampling_frequency_hz == 250
+    assert message.channels[0].values[0] == 0.5
+    assert math.isnan(message.channels[0].values[1])
+
+
+def test_a_time_series_is_read_from_json(tmp_path: Path) -> None:
+    file = tmp_path / "series.json"
+    file.write_text('{"channels": [{"name": "II", "unit": "mV", "values": [1, null, -2.5]}], "sampling_frequency_hz": 500}')
+
+    series = TimeSeries.read(file)
+
+    assert series.sampling_frequency_hz == 500
+    assert [repr(value) for value in series.channels[0].values] == ["1.0", "nan", "-2.5"]
+
+
+@pytest.mark.parametrize(
+    ("document", "named"),
+    [
+        ("{", "truncated"),
+        ("[]", "array"),
+        ('{"channels": [{"name": "II", "unit": "mV"}]}', "values"),
+        ('{"channels": [], "sampling_hz": 1}', "sampling_hz"),
+        ('{"channels": [{"name": "II", "unit": "mV", "values": ["Doe"]}]}', "values"),
+        (b'{"channels": [{"name": "\xff"', "not a time series"),
+    ],
+)
+def test_another_document_is_refused_with_the_place(document: bytes | str, named: str) -> None:
+    with pytest.raises(ValueError, match=named) as caught:
+        TimeSeries.from_json(document)
+
+    assert "Doe" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "said"),
+    [
+        ([1.0, 2.0], TypeError, 'inputs\\["x"\\]: a list is no input'),
+        (np.zeros(1, dtype="complex64"), TypeError, 'inputs\\["x"\\]: dtype complex64'),
+        (TimeSeries(channels=[Channel(name="II", unit="mV", values=np.zeros((2, 2)))]), ValueError, "one series"),
+    ],
+)
+def test_what_cannot_be_sent_is_named(value: Any, kind: type[Exception], said: str) -> None:
+    with pytest.raises(kind, match=said):
+        infer_request("m", {"x": value})
+
+
+@pytest.mark.parametrize("value", [EncodedImage(b"Doe"), Dicom(b"Doe"), TimeSeries(channels=[Channel(name="II", unit="mV", values=[4711.0])])])
+def test_no_content_shows_in_a_repr(value: InputValue) -> None:
+    assert "Doe" not in repr(value)
+    assert "4711" not in repr(value)
+
+
+def test_an_image_and_a_dicom_object_are_read_from_files(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"content")
+
+    assert (EncodedImage.read(file), Dicom.read(str(file))) == (EncodedImage(b"content"), Dicom(b"content"))

@@ -1,0 +1,37 @@
+"""Numbers and texts as people read them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medserve.commands.tables import cell, percentages
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "texts"),
+    [
+        ([0.5], ["50.00 %"]),
+        ([0.0, 1.0], ["0.00 %", "100.00 %"]),
+        ([0.9731, 0.0269], ["97.31 %", "2.69 %"]),
+        ([0.99968], ["99.968 %"]),
+        ([0.99968, 0.00032], ["99.968 %", "0.032 %"]),
+        ([0.9999999, 0.0000001], ["> 99.9999 %", "< 0.0001 %"]),
+        ([], []),
+    ],
+)
+def test_a_percentage_has_as_many_decimals_as_it_needs(probabilities: list[float], texts: list[str]) -> None:
+    assert percentages(probabilities) == texts
+
+
+@given(st.lists(st.floats(0, 1)))
+def test_only_certainty_reads_as_certainty(probabilities: list[float]) -> None:
+    for probability, text in zip(probabilities, percentages(probabilities), strict=True):
+        number = float(text.removesuffix(" %").lstrip("<> "))
+
+        assert (number == 0, number == 100) == (probability == 0, probability == 1)
+        assert abs(number - probability * 100) <= 0.0051
+
+
+def test_a_text_can_neither_move_the_cursor_nor_break_a_line() -> None:
+    assert cell("a\x1b[2Jb\nc\u202ed").plain == "a?[2Jb?c?d"
+    assert cell("[bold]µ").plain == "[bold]µ"
