@@ -18,6 +18,7 @@ from training.jobs import JOBS
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 ITEMS = 200
+EPOCHS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +34,18 @@ class Trained:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def loaded() -> dict[str, Dataset]:
+    """Each job's data, read once."""
+    return {job.name: job.load() for job in JOBS.values()}
+
+
+@pytest.fixture(scope="session")
+def trained(loaded: dict[str, Dataset], tmp_path_factory: pytest.TempPathFactory) -> Trained:
     job = JOBS["digits"]
     repository = tmp_path_factory.mktemp("repository")
-    data = job.load().limited(ITEMS)
+    data = loaded[job.name].limited(ITEMS)
     said: list[str] = []
-    model = fit(job, data, epochs=3, say=said.append)
+    model = fit(job, data, epochs=EPOCHS, say=said.append)
     figures = evaluate(model.predict(data.test_inputs, verbose=0), data.test_labels, seed=1)
 
     def write(folder: Path, version: int) -> None:

@@ -10,7 +10,7 @@ from gateway.repository import manifest_of
 from gateway.tensor import DType
 from medserve.v1 import manifest_pb2
 from training.fit import fit
-from training.job import Job, Schedule, softmax_output
+from training.job import Dataset, Job, Schedule, softmax_output
 from training.jobs import JOBS
 
 Network = list[tuple[str, dict[str, Any]]]
@@ -99,8 +99,8 @@ def test_the_manifest_and_the_network_agree_on_input_and_output(job: Job) -> Non
 
 
 @every_job
-def test_there_is_one_label_for_each_class_of_the_data_and_each_has_a_code_of_its_own(job: Job) -> None:
-    data = job.load()
+def test_there_is_one_label_for_each_class_of_the_data_and_each_has_a_code_of_its_own(job: Job, loaded: dict[str, Dataset]) -> None:
+    data = loaded[job.name]
 
     labels = job.facts().outputs[0].classification.labels
 
@@ -109,8 +109,8 @@ def test_there_is_one_label_for_each_class_of_the_data_and_each_has_a_code_of_it
 
 
 @every_job
-def test_the_floor_is_out_of_reach_for_a_model_that_always_says_the_same(job: Job) -> None:
-    labels = job.load().test_labels
+def test_the_floor_is_out_of_reach_for_a_model_that_always_says_the_same(job: Job, loaded: dict[str, Dataset]) -> None:
+    labels = loaded[job.name].test_labels
 
     assert job.accuracy_floor > np.bincount(labels).max() / len(labels) + 0.1
 
@@ -149,19 +149,19 @@ def test_digits_scales_grey_values_to_0_to_1_inside_the_graph() -> None:
     assert np.unique(scaled).tolist() == pytest.approx([0, 0.2, 1])
 
 
-def test_ecg_lstm_gives_the_same_answer_in_any_unit() -> None:
+def test_ecg_lstm_gives_the_same_answer_in_any_unit(loaded: dict[str, Dataset]) -> None:
     model = JOBS["ecg-lstm"].build()
-    beats = JOBS["ecg-lstm"].load().test_inputs[:4]
+    beats = loaded["ecg-lstm"].test_inputs[:4]
 
     in_millivolts, in_microvolts = np.asarray(model(beats)), np.asarray(model(beats * 1000 + 250))
 
     assert np.allclose(in_millivolts, in_microvolts, atol=1e-4)
 
 
-def test_a_sample_of_digits_is_a_png_of_the_very_pixels(tmp_path: Path) -> None:
+def test_a_sample_of_digits_is_a_png_of_the_very_pixels(loaded: dict[str, Dataset], tmp_path: Path) -> None:
     from PIL import Image  # noqa: PLC0415
 
-    pixels = JOBS["digits"].load().test_inputs[0]
+    pixels = loaded["digits"].test_inputs[0]
 
     path = JOBS["digits"].write_sample(tmp_path, "one", pixels)
 
@@ -171,9 +171,9 @@ def test_a_sample_of_digits_is_a_png_of_the_very_pixels(tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(image), pixels[:, :, 0])
 
 
-def test_a_sample_of_ecg_lstm_is_a_time_series_with_the_manifests_channel_and_unit(tmp_path: Path) -> None:
+def test_a_sample_of_ecg_lstm_is_a_time_series_with_the_manifests_channel_and_unit(loaded: dict[str, Dataset], tmp_path: Path) -> None:
     job = JOBS["ecg-lstm"]
-    beat = job.load().test_inputs[0]
+    beat = loaded[job.name].test_inputs[0]
 
     document = json.loads(job.write_sample(tmp_path, "one", beat).read_text())
 
@@ -214,16 +214,19 @@ def test_a_fit_tells_of_each_epoch_in_one_line(trained: Any) -> None:
     assert all("validation loss" in line and line.endswith(" s") for line in trained.said)
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_gives_others() -> None:
-    job = JOBS["digits"]
-    data = job.load().limited(40)
+def _weights(model: Any) -> bytes:
+    return b"".join(array.tobytes() for array in model.get_weights())
 
-    def weights(seed: int) -> bytes:
-        seeded = dataclasses.replace(job, schedule=dataclasses.replace(job.schedule, seed=seed, batch_size=8))
-        model = fit(seeded, data, epochs=2, say=lambda _: None)
-        return b"".join(array.tobytes() for array in model.get_weights())
 
-    first = weights(5)
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(trained: Any) -> None:
+    again = fit(JOBS["digits"], trained.data, epochs=len(trained.said), say=lambda _: None)
 
-    assert weights(5) == first
-    assert weights(6) != first
+    assert _weights(again) == _weights(trained.model)
+
+
+def test_another_seed_gives_other_weights(trained: Any) -> None:
+    job = dataclasses.replace(JOBS["digits"], schedule=dataclasses.replace(SCHEDULES["digits"], seed=3))
+
+    other = fit(job, trained.data, epochs=len(trained.said), say=lambda _: None)
+
+    assert _weights(other) != _weights(trained.model)

@@ -42,7 +42,7 @@ def _write(folder: Path, version: int) -> None:
 
 def test_a_publisher_killed_at_any_step_shows_nothing_or_a_whole_version_and_the_next_one_succeeds(tmp_path: Path) -> None:
     seen: list[int] = []
-    killed = 0
+    killed, survived = 0, False
     for fatal_step in range(1, MOST_STEPS):
         survived = _publish(tmp_path, fatal_step) is not None
         after = _visible(tmp_path)
@@ -63,6 +63,7 @@ def test_a_publisher_killed_at_any_step_shows_nothing_or_a_whole_version_and_the
 
 
 def test_the_first_publisher_of_a_model_may_be_killed_at_any_step(tmp_path: Path) -> None:
+    survived = False
     for fatal_step in range(1, MOST_STEPS):
         root = tmp_path / str(fatal_step)
         survived = _publish(root, fatal_step) is not None
@@ -111,8 +112,8 @@ def test_numbers_begin_at_1_and_grow_by_1(tmp_path: Path) -> None:
 
 
 def test_a_number_is_not_used_again_after_the_newest_version_was_removed(tmp_path: Path) -> None:
-    for _ in range(2):
-        newest = publish.publish(tmp_path, "model", _write)
+    publish.publish(tmp_path, "model", _write)
+    newest = publish.publish(tmp_path, "model", _write)
     (tmp_path / "model" / str(newest) / "saved_model.pb").unlink()
     (tmp_path / "model" / str(newest)).rmdir()
 

@@ -1,0 +1,212 @@
+import re
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gateway.repository import read_version
+from medserve.v1 import manifest_pb2, tensor_pb2
+from training import publish
+from training.__main__ import run
+from training.job import Dataset, Job, Schedule, softmax_output
+
+TRIAL = ("--epochs", "1", "--limit", "100")
+
+
+def test_list_names_every_job_with_a_sentence(command: Any) -> None:
+    done = command("list")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split(": ")[0] for line in done.stdout.splitlines()] == ["digits", "ecg-lstm"]
+    assert all(line.endswith(".") for line in done.stdout.splitlines())
+
+
+def test_reading_the_command_line_takes_no_tensorflow() -> None:
+    code = "import sys, training.__main__ as m; sys.argv[1:] = ['list']; m.main(); sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_run_tells_how_it_goes_publishes_and_says_nothing_else(command: Any, tmp_path: Path) -> None:
+    done = command("run", "digits", "--repository", tmp_path, *TRIAL, "--floor", "0")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[1] == f"digits: 100 items of MNIST, 5,000 images to train on, 100 held out; on {lines[1].split('; on ')[1]}"
+    assert any(line.startswith("digits: epoch 1/1  loss ") for line in lines)
+    assert any(line.startswith("digits: held-out accuracy ") for line in lines)
+    assert lines[-1].startswith(f"digits: published version 1 in {tmp_path}/digits/1 after ")
+    assert read_version(tmp_path / "digits" / "1").manifest.version == 1
+
+
+def test_run_publishes_nothing_below_the_floor_and_says_what_to_do(command: Any, tmp_path: Path) -> None:
+    done = command("run", "digits", "--repository", tmp_path, *TRIAL, "--floor", "1")
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert re.search(
+        r"^digits: nothing published: held-out accuracy 0\.\d{4} is below the floor of 1\.0; "
+        r"leave out --epochs and --limit, or publish a trial with --floor 0$",
+        done.stdout.splitlines()[-1],
+    )
+    assert publish.versions(tmp_path, "digits") == []
+
+
+def test_run_on_a_full_disk_says_so_and_leaves_nothing_half_written(command: Any, tmp_path: Path) -> None:
+    def small_files() -> None:
+        # A limit on the size of a file refuses the write as a full disk does; Python ignores the signal that comes with it.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    done = command("run", "digits", "--repository", tmp_path, *TRIAL, "--floor", "0", preexec_fn=small_files)
+
+    assert done.returncode == 2
+    assert re.fullmatch(r"python -m training: .*File too large; give a folder that can be written to and has room\n", done.stderr)
+    assert [path.name for path in (tmp_path / "digits").iterdir()] == [".publish.lock"]
+
+
+def test_ctrl_c_ends_a_run_with_a_word_and_publishes_nothing(tmp_path: Path) -> None:
+    arguments = ["run", "digits", "--repository", str(tmp_path), "--limit", "100", "--epochs", "100000"]
+    with subprocess.Popen([sys.executable, "-m", "training", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "epoch" in line:
+                break
+
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+
+    assert (process.returncode, errors) == (130, "python -m training: interrupted\n")
+    assert publish.versions(tmp_path, "digits") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ((), "the following arguments are required: command"),
+        (("train",), "argument command: invalid choice: 'train' (choose from 'list', 'run', 'samples')"),
+        (("run", "mri", "--repository", "R"), "argument job: invalid choice: 'mri' (choose from 'digits', 'ecg-lstm')"),
+        (("run", "digits"), "the following arguments are required: --repository"),
+        (("run", "digits", "--repository", "R", "--epochs", "0"), "argument --epochs: 0 is too few: give 1 or more"),
+        (("run", "digits", "--repository", "R", "--epochs", "-3"), "argument --epochs: -3 is too few: give 1 or more"),
+        (("run", "digits", "--repository", "R", "--epochs", "ten"), "argument --epochs: invalid whole_number value: 'ten'"),
+        (("run", "digits", "--repository", "R", "--limit", "0"), "argument --limit: 0 is too few: give 2 or more"),
+        (("run", "digits", "--repository", "R", "--limit", "1"), "argument --limit: 1 is too few: give 2 or more"),
+        (("run", "digits", "--repository", "R", "--floor", "95"), "argument --floor: 95 is no accuracy: give a number from 0 to 1"),
+        (("run", "digits", "--repository", "R", "--floor", "nan"), "argument --floor: nan is no accuracy: give a number from 0 to 1"),
+        (("samples", "digits"), "the following arguments are required: --out"),
+        (("samples", "digits", "--out", "R", "--count", "0"), "argument --count: 0 is too few: give 1 or more"),
+    ],
+)
+def test_a_command_that_cant_be_meant_is_refused_with_a_word_on_each_argument(
+    command: Any, tmp_path: Path, arguments: tuple[str, ...], why: str
+) -> None:
+    done = command(*(str(tmp_path / "R") if argument == "R" else argument for argument in arguments))
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].endswith(f"error: {why}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [("run", "digits", "--repository"), ("samples", "digits", "--out")])
+@pytest.mark.parametrize(
+    "folder",
+    [
+        pytest.param("FILE", id="a file"),
+        pytest.param("FILE/below", id="below a file"),
+        # Not even its administrator may make a folder there.
+        pytest.param("/sys/medserve", id="no permission"),
+    ],
+)
+def test_a_folder_that_cant_be_written_to_is_refused_at_once(command: Any, tmp_path: Path, arguments: tuple[str, ...], folder: str) -> None:
+    (tmp_path / "file").touch()
+
+    done = command(*arguments, folder.replace("FILE", str(tmp_path / "file")))
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"python -m training: [A-Z][a-z -]+: /.*; give a folder that can be written to and has room\n", done.stderr)
+
+
+def test_samples_writes_held_out_items_spread_over_the_labels(command: Any, tmp_path: Path) -> None:
+    done = command("samples", "digits", "--out", tmp_path / "new", "--count", "12")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    names = sorted(path.name for path in (tmp_path / "new").iterdir())
+    assert all(re.fullmatch(r"\d{4}-label-\d\.png", name) for name in names)
+    assert sorted(name[-5] for name in names) == sorted("0123456789" + "01")
+    assert done.stdout.splitlines()[0].startswith(f"wrote {tmp_path}/new/")
+
+
+def test_samples_of_a_rare_label_end_before_the_others(command: Any, tmp_path: Path) -> None:
+    done = command("samples", "ecg-lstm", "--out", tmp_path, "--count", "200")
+
+    labels = [path.stem[-1] for path in tmp_path.iterdir()]
+    assert done.returncode == 0
+    # 22 beats of class 5 are held out; the other classes share what is left.
+    assert {label: labels.count(label) for label in "12345"} == {"1": 45, "2": 45, "3": 44, "4": 44, "5": 22}
+
+
+def _load_points() -> Dataset:
+    random = np.random.default_rng(0)
+    points = random.normal(size=(200, 2)).astype(np.float32)
+    labels = (points[:, 0] > 0).astype(np.int64)
+    return Dataset(
+        name="points", source="made up", license="none",
+        train_inputs=points[:100], train_labels=labels[:100], test_inputs=points[100:], test_labels=labels[100:],
+    )  # fmt: skip
+
+
+def _build_line() -> Any:
+    import keras  # noqa: PLC0415
+
+    return keras.Sequential([keras.Input((2,), dtype="float32", name="points"), keras.layers.Dense(2, activation="softmax")])
+
+
+def _facts_of_points() -> manifest_pb2.ModelManifest:
+    return manifest_pb2.ModelManifest(
+        task=manifest_pb2.TASK_PREDICTION,
+        display_name="Points",
+        description="Says on which side of a line a point lies.",
+        inputs=[manifest_pb2.InputSpec(name="points", data_type=tensor_pb2.DATA_TYPE_FLOAT32, shape=[2])],
+        outputs=[softmax_output("urn:test:sides", {"l": "left", "r": "right"})],
+    )
+
+
+def _write_point(folder: Path, stem: str, point: Any) -> Path:
+    path = folder / f"{stem}.txt"
+    path.write_text(str(point.tolist()))
+    return path
+
+
+POINTS = Job(
+    name="points",
+    load=_load_points,
+    build=_build_line,
+    schedule=Schedule(epochs=3, batch_size=10, validation_split=0.1, learning_rate=0.1),
+    accuracy_floor=0.8,
+    facts=_facts_of_points,
+    write_sample=_write_point,
+)
+
+
+def test_a_job_of_ones_own_is_a_declaration_and_is_published_with_all_that_the_gateway_needs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = run(POINTS, tmp_path, epochs=None, limit=None, floor=None)
+
+    assert status == 0, capsys.readouterr().out
+    manifest = read_version(tmp_path / "points" / "1").manifest
+    assert (manifest.name, manifest.inputs["points"].shape) == ("points", (2,))
+    classification = manifest.outputs["probabilities"].classification
+    assert classification is not None
+    assert [label.code.code for label in classification.labels] == ["l", "r"]
+
+
+def test_a_whole_run_below_its_own_floor_sends_nobody_after_options_that_werent_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = run(POINTS, tmp_path, epochs=None, limit=None, floor=1.0)
+
+    assert status == 1
+    assert "look at the data and the schedule, or publish a trial with --floor 0" in capsys.readouterr().out
