@@ -14,15 +14,18 @@ import grpc
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc, predict_pb2, prediction_service_pb2_grpc
 
 from medserve.v1 import inference_pb2, inference_pb2_grpc
+from training.data.ecg5000 import load_ecg5000
 from training.publish import publish
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Caller, Train
 
 CALLERS = 4
+AVAILABLE = get_model_status_pb2.ModelVersionStatus.AVAILABLE
+END = get_model_status_pb2.ModelVersionStatus.END
 
 
 class Load:
@@ -61,14 +64,22 @@ def ask_ours(caller: "Caller", channel: grpc.Channel, request: inference_pb2.Inf
     return lambda: stub.Infer(request, metadata=caller.metadata, timeout=30).served_by.version
 
 
-def ask_theirs(caller: "Caller", channel: grpc.Channel, image: NDArray[np.uint8]) -> Callable[[], int]:
+def ask_theirs(caller: "Caller", channel: grpc.Channel, beat: NDArray[np.float32]) -> Callable[[], int]:
     import tensorflow as tf  # noqa: PLC0415 - it takes seconds
 
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
     request = predict_pb2.PredictRequest()
-    request.model_spec.name = "digits"
-    request.inputs["images"].CopyFrom(tf.make_tensor_proto(image[np.newaxis, :, :, np.newaxis]))
+    request.model_spec.name = "ecg-lstm"
+    request.inputs["series"].CopyFrom(tf.make_tensor_proto(beat[np.newaxis]))
     return lambda: stub.Predict(request, metadata=caller.metadata, timeout=30).model_spec.version.value
+
+
+def states(caller: "Caller", model: str) -> dict[int, int]:
+    """Where the model server says that the versions stand."""
+    request = get_model_status_pb2.GetModelStatusRequest()
+    request.model_spec.name = model
+    reply = model_service_pb2_grpc.ModelServiceStub(caller.channel).GetModelStatus(request, metadata=caller.metadata, timeout=10)
+    return {status.version: status.state for status in reply.model_version_status}
 
 
 def wait_until(holds: Callable[[], bool], what: str, seconds: float = 60) -> None:
@@ -78,19 +89,20 @@ def wait_until(holds: Callable[[], bool], what: str, seconds: float = 60) -> Non
         time.sleep(0.05)
 
 
-def test_a_second_version_under_load_fails_no_call(
-    own_caller: "Caller", digit: NDArray[np.uint8], digit_request: inference_pb2.InferRequest, train: "Train"
-) -> None:
+def test_a_second_version_under_load_fails_no_call_while_the_first_is_unloaded(own_caller: "Caller", train: "Train") -> None:
     stack = own_caller.stack
+    beat = load_ecg5000().test_inputs[0]
+    request = inference_pb2.InferRequest()
+    request.model.name = "ecg-lstm"
+    request.inputs["series"].time_series.channels.add(name="ecg", unit="1", values=beat[:, 0].tolist())
     channels = [stack.channel() for _ in range(CALLERS)]
     asks = [
-        ask_ours(own_caller, channel, digit_request) if number % 2 else ask_theirs(own_caller, channel, digit)
-        for number, channel in enumerate(channels)
+        ask_ours(own_caller, channel, request) if number % 2 else ask_theirs(own_caller, channel, beat) for number, channel in enumerate(channels)
     ]
 
     with under_load(*asks) as load:
-        train("digits", stack.repository)
-        wait_until(lambda: 2 in load.versions, "an answer of version 2")
+        train("ecg-lstm", stack.repository)
+        wait_until(lambda: states(own_caller, "ecg-lstm") == {1: END, 2: AVAILABLE}, "version 1 unloaded, version 2 available")
         load.versions.clear()
         wait_until(lambda: load.versions == {2}, "answers of version 2 alone")
 
