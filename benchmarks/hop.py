@@ -17,7 +17,7 @@ async def serve(backend: str, credentials: grpc.ServerCredentials | None) -> Non
     """Passes calls on until the process is ended. Its first line on standard output says where it listens."""
     options = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
     channel = grpc.aio.insecure_channel(backend, options=options)
-    forward = channel.unary_unary(METHOD)
+    forward: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
 
     async def predict(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         return await forward(request, timeout=context.time_remaining())

@@ -46,7 +46,7 @@ class Way:
 
     def caller(self, request: bytes) -> Callable[[], bytes]:
         """A function that calls once."""
-        call = self.channel.unary_unary(METHOD)
+        call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(METHOD)
         return lambda: call(request, timeout=30, metadata=self.metadata)
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 # The model server imports TensorFlow, which takes a slow machine this long.
@@ -43,20 +44,21 @@ class Process:
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
         self._ready = ready
-        self._port: int | None = None
-        self._said = threading.Event()
+        self._said: Future[int | None] = Future()
         self._reader = threading.Thread(target=self._read, name=f"{module} output", daemon=True)
         self._reader.start()
         try:
-            self._said.wait(START_SECONDS)
+            port = self._said.result(START_SECONDS)
+        except TimeoutError:
+            port = None
         except BaseException:
             self.kill()
             raise
-        if self._port is None:
+        if port is None:
             self.kill()
             message = f"{module} didn't start. Its last words:\n{_tail(log_file, began_at)}"
             raise StartError(message)
-        self.port: int = self._port
+        self.port = port
 
     @property
     def pid(self) -> int:
@@ -100,10 +102,10 @@ class Process:
             return
         for line in output:
             match = self._ready.search(line.decode(errors="replace"))
-            if match and self._port is None:
-                self._port = int(match[1])
-                self._said.set()
-        self._said.set()
+            if match and not self._said.done():
+                self._said.set_result(int(match[1]))
+        if not self._said.done():
+            self._said.set_result(None)
 
 
 def _tail(file: Path, offset: int) -> str:

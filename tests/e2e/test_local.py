@@ -123,7 +123,7 @@ def test_the_gateway_stays_small_and_holds_no_tensorflow(caller: "Caller") -> No
 
 def test_the_command_prints_a_table_for_people_and_json_for_programs(caller: "Caller", home: Path) -> None:
     stack = caller.stack
-    image = sorted((home / "var" / "samples" / "digits").iterdir())[0]
+    image = min((home / "var" / "samples" / "digits").iterdir())
     command = [
         sys.executable, "-m", "medserve", "infer", "digits", "--input", f"images={image}",
         "--target", stack.target, "--ca-file", str(stack.ca_file), "--key-file", str(caller.key_file),

@@ -1,6 +1,6 @@
 """Someone else's client, unchanged: TensorFlow Serving's own stubs, and a client that knows nothing but reflection."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import numpy as np
@@ -87,7 +87,7 @@ def test_a_client_that_knows_only_reflection_finds_and_calls_everything(caller: 
     methods = {f"{name}/{method.name}" for name in services for method in pool.FindServiceByName(name).methods}
     infer = pool.FindServiceByName("medserve.v1.InferenceService").methods_by_name["Infer"]
     request = message_factory.GetMessageClass(infer.input_type).FromString(digit_request.SerializeToString())
-    call = caller.channel.unary_unary(
+    call: Any = caller.channel.unary_unary(
         "/medserve.v1.InferenceService/Infer",
         request_serializer=lambda message: message.SerializeToString(),
         response_deserializer=message_factory.GetMessageClass(infer.output_type).FromString,

@@ -155,7 +155,7 @@ def test_a_killed_model_server_is_an_error_that_says_so_and_then_comes_back(own_
     after = own_caller.infer(digit_request)
 
     assert lost.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert "model server" in lost.value.details()
+    assert "model server" in str(lost.value.details())
     assert [finding.probability for finding in after.findings] == [finding.probability for finding in before.findings]
 
 
