@@ -54,10 +54,14 @@ class Selector:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TensorDeclaration:
-    """What an input says of itself before anything is allocated: `field` is its path in the request."""
+    """What an input says of itself before anything is allocated.
+
+    `field` is the shape's path in the request; `input_name` is given where the tensor, a batch, is passed on as it is.
+    """
 
     field: str
     shape: tuple[int, ...]
+    input_name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +77,7 @@ class Call:
         timeout_seconds: what is left of the caller's deadline; None where there is none.
         size_bytes: the size of the message.
         declarations: the shapes that the inputs declare.
+        signature_name: which signature is called, where the caller says so; empty for the default one.
         purpose_of_use: why the data is used.
         study_key, patient_key: what the call is about; only keyed hashes of them are ever written.
     """
@@ -85,6 +90,7 @@ class Call:
     timeout_seconds: float | None
     size_bytes: int
     declarations: tuple[TensorDeclaration, ...] = ()
+    signature_name: str = ""
     purpose_of_use: PurposeOfUse = PurposeOfUse.UNSPECIFIED
     study_key: str = ""
     patient_key: str = ""

@@ -28,6 +28,7 @@ from gateway.catalog import Catalog
 from gateway.errors import Code, InternalError, MedserveError, RelayedStatus, TooManyCalls, VersionNotReady
 from gateway.metrics import Metrics
 from gateway.preprocess import Preprocessor
+from gateway.preprocess.tensor import require_batches
 from gateway.routing import Router
 from gateway.tensor import Tensor
 
@@ -131,6 +132,9 @@ class Pipeline:
             if call.selector is None:
                 raise InternalError("a forwarded call has a selector")
             trail.route = route = self._router.resolve_dropin(call.selector)
+            manifest = self._router.manifest_for(route) if call.declarations else None
+            if manifest is not None and call.signature_name in {"", manifest.signature_name}:
+                require_batches(manifest, call.declarations)
             reply = await self._backend.forward(call.method, write(route), trail.remaining_seconds)
             trail.version = version_of(reply)
             return reply

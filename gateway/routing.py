@@ -3,6 +3,7 @@
 from gateway.call import Route, Selector
 from gateway.catalog import Catalog, VersionState
 from gateway.errors import FieldInvalid, LabelNotFound, ModelNotFound, VersionNotFound, VersionNotReady
+from gateway.manifest import Manifest
 
 # A version in one of these states may answer: it does, or the model server can't be asked and might.
 _MAY_ANSWER = frozenset({VersionState.AVAILABLE, VersionState.UNKNOWN})
@@ -59,6 +60,13 @@ class Router:
         published = self._catalog.published.get(selector.model, {}).get(version) if version is not None else None
         manifest = None if published is None else published.manifest
         return Route(model=selector.model, version=version, label=selector.label or "", manifest=manifest)
+
+    def manifest_for(self, route: Route) -> Manifest | None:
+        """The manifest of a drop-in route: its version's, or that of the version which the model server chooses; None where there is none."""
+        if route.version is not None:
+            return route.manifest
+        version = self._catalog.default_version(route.model)
+        return None if version is None else self._catalog.published[route.model][version].manifest
 
     def _choose(self, selector: Selector) -> tuple[int, str]:
         """The version that a selector means, and the field that said so."""

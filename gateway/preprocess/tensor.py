@@ -1,12 +1,13 @@
 """A tensor from the caller: checked against the manifest, and passed on without a copy."""
 
+from collections.abc import Iterable
 from math import prod
 
 import numpy as np
 
-from gateway.call import DeclaredTensor
+from gateway.call import DeclaredTensor, TensorDeclaration
 from gateway.errors import ContentSizeMismatch, DtypeMismatch, ShapeMismatch, ValueNotFinite
-from gateway.manifest import InputSpec
+from gateway.manifest import InputSpec, Manifest
 from gateway.preprocess.bounds import InputLimits, require_at_most
 from gateway.tensor import DType, Tensor
 
@@ -35,6 +36,21 @@ def prepare(spec: InputSpec, declared: DeclaredTensor, limits: InputLimits) -> T
         message = "an element of a BOOL tensor is the byte 0 or 1"
         raise DtypeMismatch(message, field=f"{field}.content")
     return tensor
+
+
+def require_batches(manifest: Manifest, declarations: Iterable[TensorDeclaration]) -> None:
+    """Raises ShapeMismatch where a batch that is passed on unparsed hasn't the rank or a known dimension of the manifest's input.
+
+    TensorFlow Serving checks neither, and a wrong rank aborts its whole process inside oneDNN. The rest is its own to answer.
+    """
+    for declaration in declarations:
+        spec = manifest.inputs.get(declaration.input_name)
+        shape = declaration.shape
+        if spec is None:
+            continue
+        if len(shape) != len(spec.shape) + 1 or any(known not in {-1, size} for known, size in zip(spec.shape, shape[1:], strict=True)):
+            message = f"the model takes batches of {described(spec.shape)}: send a tensor of that shape behind a batch dimension"
+            raise ShapeMismatch(message, field=declaration.field)
 
 
 def described(shape: tuple[int, ...]) -> str:

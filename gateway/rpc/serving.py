@@ -1,6 +1,6 @@
 """The drop-in: `tensorflow.serving.PredictionService` and `ModelService`, for clients written for TensorFlow Serving.
 
-A request is passed on as the bytes it came as. Only its head is read (who is asked, and what the tensors declare), and where the gateway
+A request is passed on as the bytes it came as. Only its head is read (who is asked, and what shapes the tensors declare), and where the gateway
 chose the version, a second `model_spec` is appended: protobuf merges it with the first, and of a oneof the last one wins
 (https://protobuf.dev/programming-guides/encoding/#last-one-wins). `model_spec` is field 1 of all three requests.
 """
@@ -45,11 +45,14 @@ def _parse_predict(bare: Call, request: bytes) -> tuple[Call, Callable[[Route], 
     except DecodeError:
         raise _malformed() from None
     declarations = tuple(
-        TensorDeclaration(field=f"{input_field(name)}.tensor_shape", shape=tuple(dim.size for dim in tensor.tensor_shape.dim[: MAX_RANK + 1]))
+        TensorDeclaration(
+            field=f"{input_field(name)}.tensor_shape", shape=tuple(dim.size for dim in tensor.tensor_shape.dim[: MAX_RANK + 1]), input_name=name
+        )
         for name, tensor in head.inputs.items()
     )
     selector = _selector_of(head.model_spec)
-    return replace(bare, selector=selector, declarations=declarations), lambda route: _routed(request, selector, route)
+    call = replace(bare, selector=selector, declarations=declarations, signature_name=head.model_spec.signature_name)
+    return call, lambda route: _routed(request, selector, route)
 
 
 def _parse(bare: Call, request: bytes) -> tuple[Call, Callable[[Route], bytes]]:

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import ExitStack, contextmanager
@@ -39,7 +40,7 @@ from tensorflow_serving.apis import (
 
 from gateway import logs
 from medserve.keys import create_key, revoke_key
-from medserve.v1 import catalog_pb2_grpc, inference_pb2_grpc
+from medserve.v1 import catalog_pb2_grpc, inference_pb2, inference_pb2_grpc
 
 ROOT = Path(__file__).parents[2]
 AVAILABLE = 30
@@ -221,7 +222,9 @@ class Running:
 
     @property
     def audit(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.folder / "var/audit/audit.jsonl").read_text().splitlines()]
+        text = (self.folder / "var/audit/audit.jsonl").read_text()
+        # Up to the last line that is whole.
+        return [json.loads(line) for line in text.rpartition("\n")[0].splitlines()]
 
     @property
     def metrics(self) -> str:
@@ -236,6 +239,19 @@ class Running:
         """The audit, once it has `count` events."""
         wait_until(lambda: len(self.audit) >= count, f"{count} events in the audit")
         return self.audit
+
+    def mark(self) -> int:
+        """How many events there are once all calls that have been answered until now are among them: events come in order."""
+        request = inference_pb2.InferRequest(model=inference_pb2.ModelSelector(name="no-such-model"))
+        request.context.request_id = f"mark-{uuid.uuid4()}"
+        with pytest.raises(grpc.RpcError):
+            self.inference.Infer(request, metadata=self.metadata(), timeout=10)
+
+        def position() -> int | None:
+            ids = [event["request_id"] for event in self.audit]
+            return ids.index(request.context.request_id) + 1 if request.context.request_id in ids else None
+
+        return int(wait_until(position, "the mark in the audit"))
 
     def terminate(self) -> int:
         self.process.send_signal(signal.SIGTERM)

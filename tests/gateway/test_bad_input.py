@@ -276,6 +276,8 @@ CASES = [
     ),
     case("drop-in: 10⁹ elements", predict(shape=(1, MANY)), INVALID, "TOO_MANY_ELEMENTS", f"{X}.tensor_shape", "send less"),
     case("drop-in: 10⁹ elements, named", predict(shape=(MANY,), name=PATIENT), INVALID, "TOO_MANY_ELEMENTS", "inputs.tensor_shape", "send less"),
+    case("drop-in: rank", predict(shape=(3,)), INVALID, "SHAPE_MISMATCH", f"{X}.tensor_shape", "behind a batch dimension"),
+    case("drop-in: size", predict(shape=(1, 2)), INVALID, "SHAPE_MISMATCH", f"{X}.tensor_shape", "behind a batch dimension"),
     # Images.
     case("truncated PNG", infer("digits", images=image(png()[:-40])), INVALID, "IMAGE_UNDECODABLE", IMAGE, "send it again"),
     case("no image", infer("digits", images=image(PATIENT.encode())), INVALID, "IMAGE_UNDECODABLE", IMAGE, "send one of these"),
@@ -415,7 +417,7 @@ def require_nothing_of_a_patient(gateway: Running) -> None:
 
 def check(gateway: Running, one: Case, poll: Callable[..., Any]) -> None:
     """Sends the case and holds what comes back, and what is written, against it."""
-    before = len(gateway.audit)
+    before = gateway.mark()
 
     with pytest.raises(grpc.RpcError) as caught:
         one.send(gateway)

@@ -67,7 +67,7 @@ def test_a_label_becomes_its_version_in_a_model_spec_behind_the_request(gateway:
 
 
 def test_twenty_megabytes_pass_both_ways(gateway: Running, peer: Peer) -> None:
-    request = predict_request(floats=5_000_000)
+    request = predict_request("unpublished", floats=5_000_000)
     peer.script["Predict"] = lambda _, __: peer.answer(request.inputs["x"].tensor_content and [1.0] * 5_000_000)
 
     response = gateway.prediction.Predict(request, metadata=gateway.metadata(), timeout=30)
@@ -115,6 +115,60 @@ def test_what_is_unknown_gets_the_model_servers_own_words(gateway: Running, requ
     assert (error.code().name, error.details(), error.trailing_metadata()) == (code, message, ())
 
 
+@pytest.mark.parametrize("model", ["record", "unpublished"])
+def test_the_audit_names_a_model_that_answered(gateway: Running, model: str, poll: Callable[..., Any]) -> None:
+    before = gateway.mark()
+
+    gateway.prediction.Predict(predict_request(model), metadata=gateway.metadata(), timeout=10)
+
+    (event,) = poll(lambda: gateway.audit[before:], "the call in the audit")
+    assert (event["model"], event["code"]) == (model, "OK")
+
+
+@pytest.mark.parametrize("label", ["", "Doe^Jane"])
+def test_a_made_up_model_or_label_is_written_nowhere(gateway: Running, label: str, poll: Callable[..., Any]) -> None:
+    before = gateway.mark()
+
+    with pytest.raises(grpc.RpcError):
+        gateway.prediction.Predict(predict_request("Doe^Jane", label=label), metadata=gateway.metadata(), timeout=10)
+
+    (event,) = poll(lambda: gateway.audit[before:], "the call in the audit")
+    assert not {"model", "label"} & event.keys()
+    assert "Doe" not in gateway.written()
+
+
+@pytest.mark.parametrize("selected", [{}, {"version": 1}], ids=["default", "version"])
+@pytest.mark.parametrize("shape", [(3,), (), (1, 1, 3), (1, 4), (2, 2)], ids=str)
+def test_a_shape_that_could_abort_the_model_server_never_reaches_it(
+    gateway: Running, peer: Peer, shape: tuple[int, ...], selected: dict[str, Any]
+) -> None:
+    request = predict_request(**selected)
+    del request.inputs["x"].tensor_shape.dim[:]
+    for size in shape:
+        request.inputs["x"].tensor_shape.dim.add(size=size)
+
+    with pytest.raises(grpc.RpcError) as caught:
+        gateway.prediction.Predict(request, metadata=gateway.metadata(), timeout=10)
+
+    error: Any = caught.value
+    assert (error.code(), error.details()) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "the model takes batches of [3]: send a tensor of that shape behind a batch dimension",
+    )
+    assert "Predict" not in {method for method, _ in peer.requests}
+
+
+def test_any_number_of_rows_passes_and_so_does_another_signature(gateway: Running, peer: Peer) -> None:
+    rows, other = predict_request(), predict_request()
+    rows.inputs["x"].tensor_shape.dim[0].size = 7
+    del other.inputs["x"].tensor_shape.dim[:]
+    other.model_spec.signature_name = "other"
+
+    for request in (rows, other):
+        gateway.prediction.Predict(request, metadata=gateway.metadata(), timeout=10)
+        assert peer.last() == request.SerializeToString()
+
+
 @pytest.mark.parametrize("method", ["Predict", "GetModelMetadata", "GetModelStatus"])
 @pytest.mark.parametrize(
     ("code", "message"),
@@ -158,7 +212,7 @@ def test_cancelling_a_call_cancels_it_at_the_model_server_and_is_audited(gateway
     with ThreadPoolExecutor(1) as pool:
         call = gateway.prediction.Predict.future(predict_request(version=1), metadata=gateway.metadata(), timeout=30)
         assert pool.submit(reached.wait, 10).result()
-        before = len(gateway.audit)
+        before = gateway.mark()
 
         call.cancel()
 
