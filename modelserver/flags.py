@@ -27,14 +27,16 @@ UNSUPPORTED = {
     "tensorflow_session_parallelism": "set the intra- and the inter-op parallelism",
 }
 
-_LEAST = {
-    "port": 0,
-    "rest_api_port": -1,
-    "model_config_file_poll_wait_seconds": 0,
-    "file_system_poll_wait_seconds": 0,
-    "grpc_max_threads": 1,
-    "tensorflow_intra_op_parallelism": 0,
-    "tensorflow_inter_op_parallelism": 0,
+_MOST = 1 << 31
+# The least and the most of each number. gRPC takes a port beyond the last one for another.
+_RANGES = {
+    "port": (0, 65535),
+    "rest_api_port": (-1, 65535),
+    "model_config_file_poll_wait_seconds": (0, _MOST),
+    "file_system_poll_wait_seconds": (0, _MOST),
+    "grpc_max_threads": (1, _MOST),
+    "tensorflow_intra_op_parallelism": (0, _MOST),
+    "tensorflow_inter_op_parallelism": (0, _MOST),
 }
 
 
@@ -83,9 +85,9 @@ def parse(arguments: Sequence[str] | None = None) -> Flags:
     if (parsed.model_config_file is None) == (not parsed.model_base_path):
         message = "name either --model_config_file or --model_base_path"
         raise ConfigError(message)
-    for name, least in _LEAST.items():
-        if getattr(parsed, name) < least:
-            message = f"--{name} is {getattr(parsed, name)}: {least} is the least"
+    for name, (least, most) in _RANGES.items():
+        if not least <= getattr(parsed, name) <= most:
+            message = f"--{name} is {getattr(parsed, name)}: it is {least} to {most}"
             raise ConfigError(message)
     if (parsed.monitoring_config_file is None) != (not parsed.rest_api_port):
         message = "--rest_api_port and --monitoring_config_file go together: the embedded server's HTTP port has the metrics, and nothing else"

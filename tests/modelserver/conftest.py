@@ -53,7 +53,7 @@ def saved_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def publish(saved_models: Path) -> Publish:
     """Publishes a model as a version below a base path, by one rename; with warm-up records where they are given."""
 
@@ -112,7 +112,7 @@ def run() -> Callable[..., Outputs]:
     return run_one
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def wait_until() -> Callable[..., None]:
     """Polls a condition until it holds; fails at the deadline."""
 
@@ -134,6 +134,11 @@ class Server:
         self.prediction: Any = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
         self.models: Any = model_service_pb2_grpc.ModelServiceStub(self.channel)
         self._log_file = log_file
+
+    def end(self) -> None:
+        self.channel.close()
+        if self.process.poll() is None:
+            self.process.kill()
 
     def log(self) -> str:
         return self._log_file.read_text(encoding="utf-8")
@@ -161,25 +166,55 @@ class Server:
         return {row.version: get_model_status_pb2.ModelVersionStatus.State.Name(row.state) for row in reply.model_version_status}
 
 
-@pytest.fixture
-def start(tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[Callable[..., Server]]:
-    """Starts a server with flags, waits for the versions that are named to be available, and ends it after the test."""
-    servers: list[Server] = []
+@pytest.fixture(scope="session")
+def new_server(tmp_path_factory: pytest.TempPathFactory, wait_until: Callable[..., None]) -> Callable[..., Server]:
+    """Starts a server with flags, and waits for the versions that are named to be available."""
 
     def start_one(*flags: str, port: int = 0, available: tuple[tuple[str, int], ...] = ()) -> Server:
-        log_file = tmp_path / f"log.{len(servers)}"
+        log_file = tmp_path_factory.mktemp("server") / "log"
         process = Process("modelserver", [f"--port={port}", *flags], folder=ROOT, log_file=log_file, ready=READY)
         server = Server(process, log_file)
-        servers.append(server)
         for model, version in available:
             wait_until(lambda model=model, version=version: server.states(model).get(version) == "AVAILABLE")
         return server
 
+    return start_one
+
+
+@pytest.fixture
+def start(new_server: Callable[..., Server]) -> Iterator[Callable[..., Server]]:
+    """`new_server`, whose processes end with the test."""
+    servers: list[Server] = []
+
+    def start_one(*flags: str, **options: Any) -> Server:
+        servers.append(new_server(*flags, **options))
+        return servers[-1]
+
     yield start_one
     for server in servers:
-        server.channel.close()
-        if server.process.poll() is None:
-            server.process.kill()
+        server.end()
+
+
+@pytest.fixture(scope="module")
+def shared(new_server: Callable[..., Server], publish: Publish, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with one thread, batches and metrics, which serves half_plus_two and several; no test changes it."""
+    root = tmp_path_factory.mktemp("shared")
+    entries = []
+    for name in ("half_plus_two", "several"):
+        publish(name, root / name, 1)
+        entries.append(f'config {{ name: "{name}" base_path: "{root / name}" model_platform: "tensorflow" }}')
+    (root / "models.config").write_text(f"model_config_list {{ {' '.join(entries)} }}", encoding="utf-8")
+    server = new_server(
+        f"--model_config_file={root / 'models.config'}",
+        "--grpc_max_threads=1",
+        "--enable_batching",
+        f"--batching_parameters_file={ROOT / 'serving_config' / 'batching_parameters.txt'}",
+        "--rest_api_port=-1",
+        f"--monitoring_config_file={ROOT / 'serving_config' / 'monitoring.config'}",
+        available=(("half_plus_two", 1), ("several", 1)),
+    )
+    yield server
+    server.end()
 
 
 @pytest.fixture

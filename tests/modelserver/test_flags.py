@@ -63,6 +63,8 @@ def test_either_a_model_or_a_file_of_them_is_named(arguments: list[str]) -> None
     "argument",
     [
         "--port=-1",
+        "--port=65536",
+        "--file_system_poll_wait_seconds=nan",
         "--rest_api_port=-2",
         "--model_config_file_poll_wait_seconds=-1",
         "--file_system_poll_wait_seconds=-1",
