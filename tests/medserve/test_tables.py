@@ -1,10 +1,13 @@
 """Numbers and texts as people read them."""
 
+import io
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
-from medserve.commands.tables import cell, percentages
+from medserve.commands.tables import cell, percentages, show
 
 
 @pytest.mark.parametrize(
@@ -35,3 +38,15 @@ def test_only_certainty_reads_as_certainty(probabilities: list[float]) -> None:
 def test_a_text_can_neither_move_the_cursor_nor_break_a_line() -> None:
     assert cell("a\x1b[2Jb\nc\u202ed").plain == "a?[2Jb?c?d"
     assert cell("[bold]µ").plain == "[bold]µ"
+
+
+@pytest.mark.parametrize("columns", [30, 80])
+def test_where_a_table_is_too_narrow_even_what_should_stay_whole_is_folded(columns: int) -> None:
+    printed = io.StringIO()
+    console = Console(width=columns, file=printed, markup=False, highlight=False)
+
+    show(console, ("1", "2", "3"), [("k" * 20, "n" * 5, "s" * 20)], whole=("1", "3"))
+
+    text = printed.getvalue()
+    assert [text.count(letter) for letter in "kns"] == [20, 5, 20]
+    assert ("k" * 20 in text) == (columns == 80)
