@@ -13,6 +13,7 @@ from medserve.commands import tables
 from medserve.commands.failure import UsageError
 from medserve.commands.files import read_input
 from medserve.commands.options import client_of
+from medserve.errors import PermissionDenied
 from medserve.inputs import InputValue, to_inputs
 from medserve.tensors import to_array
 from medserve.v1 import catalog_pb2, inference_pb2, tensor_pb2
@@ -57,7 +58,13 @@ def _parse(text: str) -> tuple[str, Path]:
 
 def _only_input(client: Client, arguments: Namespace, given: int) -> str:
     """The name of the model's only input. Raises UsageError where it has several, or others were named as well."""
-    version = _asked(client.get_model(arguments.model), arguments)
+    try:
+        model = client.get_model(arguments.model)
+    except PermissionDenied as error:
+        if error.reason != "ACTION_NOT_ALLOWED":
+            raise
+        raise UsageError("your key may ask models but not read the catalog: name the input: --input NAME=FILE") from None
+    version = _asked(model, arguments)
     names = [spec.name for spec in version.manifest.inputs]
     if len(names) != 1 or given != 1:
         message = f"the model takes the inputs {', '.join(names)}: name each: --input {names[0]}=FILE"

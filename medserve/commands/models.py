@@ -66,12 +66,11 @@ def _print_model(model: catalog_pb2.Model) -> None:
         console.print(tables.cell(f"Not for: {use}"))
     if manifest.intended_use.demonstration_only:
         console.print(tables.cell("Warning: a technical demonstration: no patient's care may rest on its answers.", "yellow"))
-    labels = {version: label for label, version in model.version_labels.items()}
     versions = [
         (
             str(version.version),
             _STATES.get(version.state, "not known"),
-            labels.get(version.version, ""),
+            ", ".join(sorted(label for label, number in model.version_labels.items() if number == version.version)),
             _published(version.manifest),
             "; ".join(_metric(metric) for metric in version.manifest.metrics),
         )

@@ -182,7 +182,7 @@ def _stack(_model_server: ModelServer, tmp_path_factory: pytest.TempPathFactory)
     _, narrow_key = create_key(keys_file, tenant="tests", models=["digits", "echo"], actions=["infer"])
     write_secret(folder / "key", key + "\n")
     write_secret(folder / "narrow", narrow_key + "\n")
-    settings = (f"backend.address=127.0.0.1:{_model_server.port}", "listen.port=0", "metrics.port=-1", "labels.digits.stable=1")
+    settings = (f"backend.address=127.0.0.1:{_model_server.port}", "listen.port=0", "metrics.port=-1", "labels.digits={stable: 1, approved: 1}")
     with (folder / "gateway.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "gateway", *(f"--set={setting}" for setting in settings)], cwd=folder, stdout=subprocess.PIPE, stderr=log

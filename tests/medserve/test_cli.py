@@ -47,17 +47,17 @@ def test_models_lists_what_the_key_allows(stack: "Stack", medserve: Medserve) ->
     assert rows(done.stdout)[:3] == [
         ["MODEL", "STATE", "VERSIONS", "LABELS", "INPUTS", "WHAT IT IS"],
         ["asleep", "not ready", "1", "x"],
-        ["digits", "ready", "1", "stable: 1", "images", "Handwritten digits"],
+        ["digits", "ready", "1", "approved: 1, stable: 1", "images", "Handwritten digits"],
     ]
 
 
 def test_models_shows_one_in_full(stack: "Stack", medserve: Medserve) -> None:
-    done = medserve("models", "digits", environment=stack.environment)
+    done = medserve("models", "digits", environment=stack.environment | {"COLUMNS": "120"})
 
     assert done.returncode == 0
     for said in (
         "Handwritten digits, ready", "Not for: anything clinical", "no patient's care", "accuracy 0.952 (0.938 to 0.963)", "2026-11-24",
-        "image, DICOM or tensor", "[any, any, 1]", "one of zero, one, two",
+        "approved, stable", "image, DICOM or tensor", "[any, any, 1]", "one of zero, one, two",
     ):  # fmt: skip
         assert said in done.stdout
 
@@ -68,7 +68,7 @@ def test_models_prints_the_answers_json_for_programs(stack: "Stack", medserve: M
 
     assert [model["name"] for model in listed["models"]] == ["asleep", "digits", "ecg", "echo", "pair", "rare"]
     assert listed["models"][1] == shown
-    assert (shown["ready"], shown["versionLabels"]) == (True, {"stable": "1"})
+    assert (shown["ready"], shown["versionLabels"]) == (True, {"approved": "1", "stable": "1"})
 
 
 def test_infer_prints_who_answered_what(stack: "Stack", medserve: Medserve, digit: Path) -> None:
@@ -197,6 +197,16 @@ def test_a_refusal_is_said_and_ends_with_1(
     for part in said:
         assert part in done.stderr
     assert all(line.startswith(("medserve: ", "  ")) for line in done.stderr.splitlines())
+
+
+def test_a_key_that_may_not_read_the_catalog_is_told_to_name_the_input(stack: "Stack", medserve: Medserve, digit: Path) -> None:
+    environment = stack.environment | {"MEDSERVE_KEY_FILE": str(stack.narrow_key_file)}
+
+    bare = medserve("infer", "digits", "--input", digit, environment=environment)
+    named = medserve("infer", "digits", "--input", f"images={digit}", environment=environment)
+
+    assert (bare.returncode, named.returncode) == (2, 0)
+    assert "--input NAME=FILE" in bare.stderr
 
 
 def test_a_refusal_is_json_for_programs(stack: "Stack", medserve: Medserve) -> None:
