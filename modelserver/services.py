@@ -45,13 +45,6 @@ def _boundary(context: grpc.ServicerContext, failed: Callable[[], None] = lambda
     context.abort(status.code, cut(status.message))
 
 
-def _drop_if_late(context: grpc.ServicerContext) -> None:
-    """A call that waited for a thread until its caller had gone or its time was up isn't run."""
-    remaining = context.time_remaining()
-    if not context.is_active() or (remaining is not None and remaining <= 0):
-        context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
-
-
 def _check_spec(request: Any) -> None:  # noqa: ANN401 - the requests share the field, and no type
     if not request.HasField("model_spec"):
         message = "Missing ModelSpec"
@@ -67,8 +60,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
         self._metrics = metrics
 
     def Predict(self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext) -> predict_pb2.PredictResponse:  # noqa: N802
-        """Runs a signature on named tensors."""
-        _drop_if_late(context)
+        """Runs a signature on named tensors. One whose caller has gone, or whose time is up, before a thread takes it, gRPC drops."""
         started = time.perf_counter()
         name = request.model_spec.name
         with _boundary(context, failed=lambda: self._metrics.count(name, ok=False)):
