@@ -71,12 +71,11 @@ class Catalog:
 
         The newest that is available; the newest that may be, while the model server can't be asked; None where none is ready.
         """
-        versions = self.published.get(model, {})
-        for wanted in (VersionState.AVAILABLE, VersionState.UNKNOWN):
-            ready = [version for version in versions if self.state(model, version) is wanted]
-            if ready:
-                return max(ready)
-        return None
+        # Every call of the drop-in API that names no version comes by here.
+        versions, states = self.published.get(model, {}), self.states.get(model)
+        if states is None:
+            return max(versions, default=None)
+        return max((version for version in versions if states.get(version) is VersionState.AVAILABLE), default=None)
 
     def is_ready(self, model: str) -> bool:
         """Whether a call that names no version would be answered now."""
