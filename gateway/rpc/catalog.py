@@ -1,9 +1,9 @@
 """`medserve.v1.CatalogService`: which models there are, and whether they are ready."""
 
-from dataclasses import replace
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
+from msgspec.structs import replace
 
 from gateway.authorize import allowed_models
 from gateway.call import Call, Principal, Selector

@@ -1,9 +1,9 @@
 """`medserve.v1.InferenceService`: the public messages to and from what the stages read."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from google.protobuf.message import DecodeError
+from msgspec.structs import replace
 
 from gateway.call import (
     MAX_RANK,

@@ -6,9 +6,9 @@ chose the version, a second `model_spec` is appended: protobuf merges it with th
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from google.protobuf.message import DecodeError
+from msgspec.structs import replace
 
 from gateway.call import MAX_RANK, Call, Route, Selector, TensorDeclaration, input_field
 from gateway.errors import RequestMalformed

@@ -1,12 +1,12 @@
 """What is taken on and what isn't."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.admission import Admission, AdmissionLimits
 from gateway.call import Action, Call, Principal, TensorDeclaration

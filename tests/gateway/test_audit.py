@@ -7,7 +7,6 @@ import json
 import os
 import stat
 import threading
-from dataclasses import replace
 from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from gateway import audit
 from gateway.audit import AuditEvent, AuditLog

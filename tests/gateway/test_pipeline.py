@@ -5,12 +5,12 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.admission import Admission, AdmissionLimits
 from gateway.audit import AuditLog
