@@ -146,6 +146,9 @@ def _state_of(status: "ModelVersionStatus") -> VersionState:
 def _is_of_the_channel(error: grpc.aio.AioRpcError) -> bool:
     """Whether a call failed on its way, and the model server never answered it."""
     details = error.details() or ""
+    if error.code() is grpc.StatusCode.CANCELLED:
+        # Our own cancellation is no AioRpcError: the server stopped before it took the call on.
+        return True
     if error.code() is grpc.StatusCode.UNAVAILABLE:
         return not details.startswith(_SAID_BY_SERVER)
     return error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and _OWN_DEADLINE in details

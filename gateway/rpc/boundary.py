@@ -64,11 +64,11 @@ def status_of(error: MedserveError, request_id: str = "") -> status_pb2.Status:
 
 async def _abort(context: Context, error: MedserveError, request_id: str) -> NoReturn:
     status = status_of(error, request_id)
-    await context.abort(
-        _STATUS_CODE[status.code],
-        status.message,
-        (("grpc-status-details-bin", status.SerializeToString()),),
-    )
+    trailers: list[tuple[str, str | bytes]] = [("grpc-status-details-bin", status.SerializeToString())]
+    if error.retry_after_seconds is not None:
+        # RetryInfo is for people and their code; this is what gRPC's own retries obey (gRFC A6).
+        trailers.append(("grpc-retry-pushback-ms", str(round(error.retry_after_seconds * 1000))))
+    await context.abort(_STATUS_CODE[status.code], status.message, tuple(trailers))
 
 
 def handler(method: str, action: Action, handle: Handle) -> "grpc.RpcMethodHandler[bytes, bytes]":

@@ -357,6 +357,10 @@ CASES = [
         "queue full", infer(**GOOD), "UNAVAILABLE", "BACKEND_OVERLOADED", "", "try again", predict=refusing(grpc.StatusCode.UNAVAILABLE, QUEUE_FULL),
     ),
     case("drop-in: queue full", predict(), "UNAVAILABLE", None, "", QUEUE_FULL, predict=refusing(grpc.StatusCode.UNAVAILABLE, QUEUE_FULL)),
+    case(
+        "drop-in: the server stops before it takes the call on", predict(), "UNAVAILABLE", "BACKEND_UNAVAILABLE", "", "try again",
+        predict=refusing(grpc.StatusCode.CANCELLED),
+    ),
     *(
         case(f"refused: {status.name}", infer(**GOOD), code, reason, "", says, predict=refusing(status))
         for code, reason, says, statuses in (
@@ -398,7 +402,9 @@ def good_calls(gateway: Running) -> None:
 
 def details_of(error: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for key, value in error.trailing_metadata():
+    trailers = dict(error.trailing_metadata())
+    pushback_ms = trailers.pop("grpc-retry-pushback-ms", None)
+    for key, value in trailers.items():
         assert key == "grpc-status-details-bin"
         status = status_pb2.Status.FromString(value)
         assert (status.code, status.message) == (error.code().value[0], error.details())
@@ -406,6 +412,8 @@ def details_of(error: Any) -> dict[str, Any]:
             name = detail.TypeName().removeprefix("google.rpc.")
             found[name] = getattr(error_details_pb2, name)()
             detail.Unpack(found[name])
+    wait = found.get("RetryInfo")
+    assert pushback_ms == (None if wait is None else str(wait.retry_delay.ToMilliseconds()))
     return found
 
 

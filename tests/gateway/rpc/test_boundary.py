@@ -15,7 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from gateway.call import Action, Call
 from gateway.catalog import Catalog
-from gateway.errors import FieldInvalid, RelayedStatus
+from gateway.errors import BackendUnavailable, FieldInvalid, RelayedStatus
 from gateway.rpc import boundary
 from gateway.rpc.boundary import Handle, handler
 from gateway.rpc.services import methods, register
@@ -35,7 +35,7 @@ class Context:
 
     def __init__(self, metadata: tuple[tuple[str, str | bytes], ...] = ()) -> None:
         self.metadata = metadata
-        self.aborted: tuple[grpc.StatusCode, str, tuple[tuple[str, bytes], ...]] | None = None
+        self.aborted: tuple[grpc.StatusCode, str, tuple[tuple[str, str | bytes], ...]] | None = None
 
     def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
         return self.metadata
@@ -43,7 +43,7 @@ class Context:
     def time_remaining(self) -> float | None:
         return None
 
-    async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: tuple[tuple[str, bytes], ...] = ()) -> None:
+    async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: tuple[tuple[str, str | bytes], ...] = ()) -> None:
         self.aborted = (code, details, trailing_metadata)
         raise Aborted
 
@@ -165,6 +165,18 @@ def test_an_error_of_the_tree_keeps_its_words_and_names_the_call_as_the_audit_do
     assert context.aborted is not None
     assert context.aborted[:2] == (grpc.StatusCode.INVALID_ARGUMENT, "say what")
     assert info_of(context).metadata["request_id"] == "the-callers-own"
+
+
+def test_grpcs_own_retries_are_told_how_long_to_wait_where_trying_again_can_help() -> None:
+    helps, helps_not = Context(), Context()
+
+    run(raising(BackendUnavailable("again")), helps)
+    run(raising(FieldInvalid("say what", field="page_size")), helps_not)
+
+    assert helps.aborted is not None
+    assert helps_not.aborted is not None
+    assert dict(helps.aborted[2])["grpc-retry-pushback-ms"] == "1000"
+    assert "grpc-retry-pushback-ms" not in dict(helps_not.aborted[2])
 
 
 @pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
