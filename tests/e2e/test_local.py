@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,27 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert result.returncode == 0, result.stdout + result.stderr
     (folder / "first.txt").write_text(result.stdout)
     return folder
+
+
+Serving = tuple[subprocess.Popen[str], list[list[str]]]
+
+
+@pytest.fixture
+def serving(home: Path) -> Iterator[Serving]:
+    """`run` once it serves, and the commands that it says to try."""
+    with subprocess.Popen([*LOCAL, "run", "--port=0"], cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            commands = []
+            for line in process.stdout or ():
+                if "--key-file" in line:
+                    commands.append(line.split())
+                if " infer " in line:
+                    break
+            yield process, commands
+        finally:
+            process.kill()
+            for server in servers_of(home):
+                server.kill()
 
 
 def answers(output: str) -> list[tuple[str, str]]:
@@ -59,15 +81,8 @@ def test_a_second_run_trains_nothing_and_leaves_no_process(home: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_run_serves_until_it_is_told_to_stop_and_then_ends_everything(home: Path, number: signal.Signals) -> None:
-    process = subprocess.Popen([*LOCAL, "run", "--port=0"], cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if " infer " in line:
-            break
-    commands = [line.split() for line in lines if "--key-file" in line]
+def test_run_serves_until_it_is_told_to_stop_and_then_ends_everything(home: Path, serving: Serving, number: signal.Signals) -> None:
+    process, commands = serving
 
     tried = [subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=60, check=False) for command in commands]
     process.send_signal(number)
@@ -81,12 +96,8 @@ def test_run_serves_until_it_is_told_to_stop_and_then_ends_everything(home: Path
     assert servers_of(home) == []
 
 
-def test_a_server_that_ends_by_itself_ends_the_run_with_an_error(home: Path) -> None:
-    process = subprocess.Popen([*LOCAL, "run", "--port=0"], cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if " infer " in line:
-            break
+def test_a_server_that_ends_by_itself_ends_the_run_with_an_error(home: Path, serving: Serving) -> None:
+    process, _ = serving
 
     (victim,) = [server for server in servers_of(home) if "modelserver" in server.cmdline()]
     victim.kill()
