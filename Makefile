@@ -46,7 +46,8 @@ format: $(READY)  ## Lay the code out
 gen: $(READY)  ## Generate the Python of proto/
 	$(BIN)/python proto/generate.py
 
-bench: $(READY)  ## Measure what the gateway costs (about 3 minutes)
+bench: $(READY)  ## Measure what the gateway costs (about 5 minutes)
+	@$(BIN)/python -m benchmarks.start
 	@$(BIN)/python -m benchmarks.overhead
 
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock'

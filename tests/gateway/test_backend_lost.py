@@ -87,7 +87,7 @@ def test_a_call_whose_model_server_is_killed_is_unavailable_and_the_next_one_aft
         assert process.wait(10) == -9
 
     error: Any = caught.value
-    ((_, details),) = error.trailing_metadata()
+    details = dict(error.trailing_metadata())["grpc-status-details-bin"]
     info = error_details_pb2.ErrorInfo()
     status_pb2.Status.FromString(details).details[0].Unpack(info)
     assert (error.code(), info.reason) == (grpc.StatusCode.UNAVAILABLE, "BACKEND_UNAVAILABLE")
