@@ -12,6 +12,7 @@ from local.stack import Stack
 from medserve import Client
 
 _LOOK_SECONDS = 0.5
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def _say(step: int, message: str) -> None:
@@ -51,8 +52,6 @@ def _serve(stack: Stack) -> None:
             stack.require_running()
             time.sleep(_LOOK_SECONDS)
     except KeyboardInterrupt:
-        # A second Ctrl-C would leave a server behind.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         print("\nstopping: calls under way are answered first", flush=True)
 
 
@@ -69,6 +68,13 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
+def _interrupt(*_: object) -> None:
+    """Ends the run, once: a second signal, while the servers are being ended, would leave one behind."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main() -> int:
     """Runs the command; returns the process's exit status."""
     parser = argparse.ArgumentParser(prog="python -m local", description="Trains, serves and asks, on one machine.")
@@ -77,8 +83,8 @@ def main() -> int:
     running.add_argument("--port", type=int, default=8443, help="the gateway's port; 0 lets the system choose")
     commands.add_parser("demo", help="end after the answers: with 1 where one failed")
     arguments = parser.parse_args()
-    # SIGTERM ends it as Ctrl-C does: whatever was started is ended.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in _ENDING:
+        signal.signal(number, _interrupt)
     try:
         return run(keep_serving=arguments.command == "run", port=getattr(arguments, "port", 0))
     except (StartError, prepare.PreparationError) as error:

@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,12 +81,14 @@ def test_a_second_run_trains_nothing_and_leaves_no_process(home: Path) -> None:
     assert servers_of(home) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_run_serves_until_it_is_told_to_stop_and_then_ends_everything(home: Path, serving: Serving, number: signal.Signals) -> None:
+@pytest.mark.parametrize("numbers", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGTERM, signal.SIGINT, signal.SIGTERM]])
+def test_run_serves_until_it_is_told_to_stop_and_then_ends_everything(home: Path, serving: Serving, numbers: list[signal.Signals]) -> None:
     process, commands = serving
 
     tried = [subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=60, check=False) for command in commands]
-    process.send_signal(number)
+    for number in numbers:
+        process.send_signal(number)
+        time.sleep(0.05)  # apart: of two at once one would be lost
     rest, errors = process.communicate(timeout=60)
 
     assert [result.returncode for result in tried] == [0, 0], [result.stderr for result in tried]
