@@ -88,11 +88,11 @@ def test_certificates_and_no_tls_contradict_each_other() -> None:
         connection(insecure=True, ca_certificates=b"x")
 
 
-def test_only_unavailable_and_only_idempotent_calls_are_tried_again() -> None:
+def test_only_what_nobody_took_on_and_only_idempotent_calls_are_tried_again() -> None:
     config = json.loads(str(dict(connection().options)["grpc.service_config"]))
 
     (method,) = config["methodConfig"]
-    assert method["retryPolicy"]["retryableStatusCodes"] == [grpc.StatusCode.UNAVAILABLE.name]
+    assert method["retryPolicy"]["retryableStatusCodes"] == [grpc.StatusCode.UNAVAILABLE.name, grpc.StatusCode.CANCELLED.name]
     assert method["retryPolicy"]["maxAttempts"] <= 5
     assert method["name"] == [
         {"service": "medserve.v1.InferenceService", "method": "Infer"},
