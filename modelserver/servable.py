@@ -4,9 +4,11 @@ import gc
 import threading
 from pathlib import Path
 
+import grpc
 import structlog
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
+from tensorflow_serving.apis import predict_pb2
 
 from modelserver.batching import Unbatchable, batched_outputs
 from modelserver.config import Batching
@@ -55,6 +57,20 @@ class Servable:
             _log.info("not batched", model=self.name, version=self.version, signature=key, why=str(error))
             return None
         return BatchedCall(outputs=outputs, max_batch_size=batching.max_batch_size)
+
+    def predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
+        """Answers a request that means this version. Raises ServingError."""
+        key = request.model_spec.signature_name or DEFAULT_SIGNATURE
+        signature = self.signatures.get(key)
+        if signature is None:
+            message = f'Serving signature key "{key}" not found.'
+            raise ServingError(grpc.StatusCode.FAILED_PRECONDITION, message)
+        response = predict_pb2.PredictResponse()
+        signature.run(request.inputs, tuple(request.output_filter), response.outputs)
+        response.model_spec.name = self.name
+        response.model_spec.version.value = self.version
+        response.model_spec.signature_name = key
+        return response
 
     def acquire(self) -> bool:
         """Counts a request in; False where the version is being unloaded."""

@@ -21,7 +21,7 @@ from tensorflow_serving.apis import (
 from modelserver.errors import ServingError, cut, invalid_argument
 from modelserver.manager import Manager
 from modelserver.metrics import Metrics
-from modelserver.servable import DEFAULT_SIGNATURE, Servable
+from modelserver.servable import Servable
 
 _log = structlog.get_logger("modelserver.services")
 
@@ -66,7 +66,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
         with _boundary(context, failed=lambda: self._metrics.count(name, ok=False)):
             _check_spec(request)
             with self._manager.serving(request.model_spec) as servable:
-                response = _predict(servable, request)
+                response = servable.predict(request)
         self._metrics.count(name, ok=True, seconds=time.perf_counter() - started)
         return response
 
@@ -85,20 +85,6 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
                     raise invalid_argument(message)
             with self._manager.serving(request.model_spec) as servable:
                 return _metadata(servable)
-
-
-def _predict(servable: Servable, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
-    key = request.model_spec.signature_name or DEFAULT_SIGNATURE
-    signature = servable.signatures.get(key)
-    if signature is None:
-        message = f'Serving signature key "{key}" not found.'
-        raise ServingError(grpc.StatusCode.FAILED_PRECONDITION, message)
-    response = predict_pb2.PredictResponse()
-    signature.run(request.inputs, tuple(request.output_filter), response.outputs)
-    response.model_spec.name = servable.name
-    response.model_spec.version.value = servable.version
-    response.model_spec.signature_name = key
-    return response
 
 
 def _metadata(servable: Servable) -> get_model_metadata_pb2.GetModelMetadataResponse:

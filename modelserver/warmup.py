@@ -9,10 +9,10 @@ from pathlib import Path
 import grpc
 import tensorflow as tf
 from google.protobuf.message import DecodeError
-from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+from tensorflow_serving.apis import prediction_log_pb2
 
 from modelserver.errors import ServingError, invalid_argument
-from modelserver.servable import DEFAULT_SIGNATURE, Servable
+from modelserver.servable import Servable
 
 _FILE = Path("assets.extra", "tf_serving_warmup_requests")
 _MAX_RECORDS = 1000
@@ -45,10 +45,4 @@ def _run(servable: Servable, log: prediction_log_pb2.PredictionLog) -> None:
     if kind != "predict_log":
         message = f"Unsupported log_type for warmup: {kind}"
         raise ServingError(grpc.StatusCode.UNIMPLEMENTED, message)
-    request = log.predict_log.request
-    key = request.model_spec.signature_name or DEFAULT_SIGNATURE
-    signature = servable.signatures.get(key)
-    if signature is None:
-        message = f'Serving signature key "{key}" not found.'
-        raise ServingError(grpc.StatusCode.FAILED_PRECONDITION, message)
-    signature.run(request.inputs, tuple(request.output_filter), predict_pb2.PredictResponse().outputs)
+    servable.predict(log.predict_log.request)
