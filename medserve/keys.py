@@ -72,14 +72,19 @@ def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def read_keys(path: Path) -> tuple[ApiKey, ...]:
-    """The keys in a file. Raises KeysFileError where it isn't a key file or others may read it, FileNotFoundError where there is none."""
+def read_private(path: Path, most_bytes: int = -1) -> bytes:
+    """A file that only its owner may read, up to `most_bytes`. Raises KeysFileError where others may, OSError where it can't be read."""
     with path.open("rb") as file:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         if mode & 0o077:
-            message = f"{path}: others may read it (mode {mode:04o}): chmod 600"
+            message = f"{path}: others may read it (mode {mode:04o}): chmod 600 {path}"
             raise KeysFileError(message)
-        content = file.read()
+        return file.read(most_bytes)
+
+
+def read_keys(path: Path) -> tuple[ApiKey, ...]:
+    """The keys in a file. Raises KeysFileError where it isn't a key file or others may read it, FileNotFoundError where there is none."""
+    content = read_private(path)
     try:
         keys = msgspec.json.decode(content, type=_KeysFile).keys
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -1,13 +1,13 @@
 """The global options: what was given, else the environment, else the default."""
 
 import os
-import stat
 from argparse import Namespace
 from pathlib import Path
 
 from medserve.client import Client
 from medserve.commands.failure import UsageError
 from medserve.connection import DEFAULT_TARGET, DEFAULT_TIMEOUT_SECONDS
+from medserve.keys import read_private
 
 
 def client_of(arguments: Namespace) -> Client:
@@ -31,14 +31,8 @@ def has_key(arguments: Namespace) -> bool:
 
 
 def read_key(path: Path) -> str:
-    """The key in a file. Raises UsageError where others may read the file or it holds no key, OSError where it can't be read."""
-    with path.open("rb") as file:
-        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-        content = file.read(4096)
-    if mode & 0o077:
-        message = f"{path}: others may read it (mode {mode:04o}): chmod 600 {path}"
-        raise UsageError(message)
-    key = content.decode("ascii", errors="replace").strip()
+    """The key in a file. Raises ValueError where others may read the file or it holds no key, OSError where it can't be read."""
+    key = read_private(path, most_bytes=4096).decode("ascii", errors="replace").strip()
     if not key or len(key.split()) > 1:
         message = f"{path}: not an API key: the file holds one word, which starts with 'msk_'"
         raise UsageError(message)
