@@ -15,19 +15,17 @@ class PreparationError(RuntimeError):
     """A step ended badly; what it said stands above."""
 
 
-def publish_model(stack: Stack) -> bool:
-    """Trains the model where no version of it is published; returns whether it had to."""
-    folder = stack.repository / MODEL
-    if folder.is_dir() and any(path.name.isdecimal() for path in folder.iterdir()):
-        return False
-    _train("run", MODEL, "--repository", str(stack.repository))
-    return True
+def publish_model(stack: Stack, *options: str) -> None:
+    """Trains the model where no version of it is published; `options` are those of `python -m training run`. Raises PreparationError."""
+    if not any(path.name.isdecimal() for path in (stack.repository / MODEL).glob("*")):
+        _train("run", MODEL, "--repository", str(stack.repository), *options)
 
 
 def write_samples(stack: Stack) -> list[Path]:
-    """Held-out images as files, in the order in which they were written; their names hold what they show."""
+    """Held-out images as files, in order of their names, which hold what they show. Raises PreparationError."""
     folder = stack.var / "samples" / MODEL
-    if not folder.is_dir():
+    # A first run that was stopped has written some of them, or none.
+    if len(list(folder.glob("*"))) < SAMPLES:
         _train("samples", MODEL, "--out", str(folder), "--count", str(SAMPLES))
     return sorted(folder.iterdir())
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -70,31 +69,25 @@ class Process:
         return self._popen.poll()
 
     def stop(self) -> int:
-        """Asks it to end what it has taken on, waits, and returns its exit status."""
-        if self._popen.poll() is None:
-            self._popen.send_signal(signal.SIGTERM)
-        return self.wait()
-
-    def wait(self) -> int:
-        """Waits for its end; kills it where that takes longer than a drain may."""
+        """Asks it to end what it has taken on, and returns its exit status. Kills it where that takes longer than a drain may."""
+        self._popen.terminate()
         try:
-            status = self._popen.wait(STOP_SECONDS)
+            self._popen.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            self.kill()
-            status = self._popen.wait()
-        self._close()
-        return status
+            self._popen.kill()
+        return self._close()
 
     def kill(self) -> None:
         """Ends it at once, as a crash would."""
         self._popen.kill()
-        self._popen.wait()
         self._close()
 
-    def _close(self) -> None:
+    def _close(self) -> int:
+        status = self._popen.wait()
         self._reader.join()
         if self._popen.stdout is not None:
             self._popen.stdout.close()
+        return status
 
     def _read(self) -> None:
         output = self._popen.stdout
