@@ -82,7 +82,30 @@ def _types() -> Saved:
     return module, {"serving_default": tf.function(serve, input_signature=[tf.TensorSpec([None], tf.int32, name="x")])}
 
 
-MODELS = {"half_plus_two": _half_plus_two, "conv": _conv, "text": _text, "several": _several, "types": _types}
+def _echo() -> Saved:
+    """A signature for each type, named after it: `x` [-1] → `y`, the same; `total`: `x` float of any shape → `y` float [], their sum."""
+    module = tf.Module()
+    dtypes = (tf.half, tf.bfloat16, tf.float32, tf.float64, tf.int8, tf.int16, tf.int32, tf.int64, tf.uint8, tf.uint16, tf.uint32, tf.uint64)
+
+    def echo(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": tf.identity(x)}
+
+    def total(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": tf.reduce_sum(x)}
+
+    signatures = {"total": tf.function(total, input_signature=[tf.TensorSpec(None, tf.float32, name="x")])}
+    return module, signatures | {
+        _name(dtype): tf.function(echo, input_signature=[tf.TensorSpec([None], dtype, name="x")])
+        for dtype in (*dtypes, tf.bool, tf.complex64, tf.complex128, tf.string)
+    }
+
+
+def _name(dtype: tf.DType) -> str:
+    """A type's name as in `DT_FLOAT`."""
+    return {"float32": "float", "float64": "double", "float16": "half"}.get(dtype.name, dtype.name)
+
+
+MODELS = {"half_plus_two": _half_plus_two, "conv": _conv, "text": _text, "several": _several, "types": _types, "echo": _echo}
 
 
 def write(name: str, folder: Path) -> None:
