@@ -100,7 +100,10 @@ def _add_keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", e
     create = verbs.add_parser("create", help="make a key and print it, once", parents=parents, allow_abbrev=False)
     create.add_argument("--tenant", required=True, help="whose key it is")
     create.add_argument("--model", action="append", required=True, metavar="NAME", help="a model that it allows, or '*' for any; may be repeated")
-    create.add_argument("--action", action="append", choices=("infer", "read"), help="what it allows; may be repeated (infer and read)")
+    create.add_argument(
+        "--action", action="append", choices=("infer", "read", "reload"),
+        help="what it allows; may be repeated (infer and read). reload replaces the list of models that are served, and takes --model '*'",
+    )  # fmt: skip
     create.add_argument("--note", default="", help="for people: what the key is for")
     create.add_argument("--expire-days", type=float, metavar="DAYS", help="from when it isn't valid any more, counted from now (never)")
     create.add_argument("--out", metavar="FILE", help="write the key into this new file, which only you may read, instead of printing it")

@@ -19,7 +19,9 @@ from typing import Annotated
 
 import msgspec
 
-ACTIONS = ("infer", "read")
+ACTIONS = ("infer", "read", "reload")
+# What a key allows where nobody says. Replacing the list of models that are served is for operators: it has to be asked for.
+DEFAULT_ACTIONS = ("infer", "read")
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 _KEY = re.compile(r"msk_(?P<key_id>[a-z0-9]{12})_(?P<secret>[A-Za-z0-9_-]{43})")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -37,7 +39,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         secret_sha256: the SHA-256 of the secret, in hexadecimal.
         tenant: whose key it is.
         models: the models that it allows; `*` for any.
-        actions: what it allows: `infer`, `read`.
+        actions: what it allows: `infer`, `read`, `reload`.
         note: for people.
         create_time, expire_time, revoke_time: in UTC; None where it doesn't expire or isn't revoked.
     """
@@ -108,7 +110,7 @@ def create_key(
 ) -> tuple[ApiKey, str]:
     """Adds a key to a file, which is made where there is none. Returns it and its text, which can't be had again.
 
-    Raises KeysFileError for an action that there isn't, no model, or a time without a time zone.
+    Raises KeysFileError for an action that there isn't, no model, too few models for the action, or a time without a time zone.
     """
     unknown = sorted(set(actions) - set(ACTIONS))
     if unknown or not actions:
@@ -116,6 +118,9 @@ def create_key(
         raise KeysFileError(message)
     if not tenant or not models or not all(models):
         message = "tenant and models: each has to be given; '*' stands for every model"
+        raise KeysFileError(message)
+    if "reload" in actions and "*" not in models:
+        message = "models: the action 'reload' touches every model: give '*'"
         raise KeysFileError(message)
     if expire_time is not None and expire_time.tzinfo is None:
         message = "expire_time: a time zone is missing"

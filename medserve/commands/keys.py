@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from medserve.commands.failure import UsageError
-from medserve.keys import ACTIONS, ApiKey, create_key, read_keys, revoke_key, write_secret
+from medserve.keys import DEFAULT_ACTIONS, ApiKey, create_key, read_keys, revoke_key, write_secret
 
 
 def run(arguments: Namespace) -> int:
@@ -35,7 +35,7 @@ def _create(path: Path, arguments: Namespace, *, as_json: bool) -> None:
         path,
         tenant=arguments.tenant,
         models=arguments.model,
-        actions=arguments.action or ACTIONS,
+        actions=arguments.action or DEFAULT_ACTIONS,
         note=arguments.note,
         expire_time=_expire_time(arguments.expire_days),
     )

@@ -47,6 +47,19 @@ def test_keys_are_made_listed_and_revoked(medserve: Medserve, tmp_path: Path) ->
         assert key.secret_sha256 not in text
 
 
+def test_replacing_the_list_of_models_has_to_be_asked_for(medserve: Medserve, tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    arguments = ("keys", "create", "--file", file, "--tenant", "ops")
+
+    medserve(*arguments, "--model", "*")
+    medserve(*arguments, "--model", "*", "--action", "reload")
+    refused = medserve(*arguments, "--model", "digits", "--action", "reload")
+
+    assert [key.actions for key in read_keys(file)] == [("infer", "read"), ("reload",)]
+    assert refused.returncode == 2
+    assert "touches every model" in refused.stderr
+
+
 def test_a_key_is_written_into_a_file_for_its_owner_alone(medserve: Medserve, tmp_path: Path) -> None:
     file, out = tmp_path / "keys", tmp_path / "mine"
     arguments = ("keys", "create", "--file", file, "--tenant", "t", "--model", "*", "--out", out)

@@ -124,6 +124,7 @@ def test_a_key_is_valid_until_it_expires(file: Path) -> None:
         ({"actions": []}, "actions"),
         ({"actions": ["infer", "delete"]}, "delete"),
         ({"models": []}, "models"),
+        ({"actions": ["reload"], "models": ["digits"]}, "every model"),
         ({"models": [""]}, "models"),
         ({"tenant": ""}, "tenant"),
         ({"expire_time": datetime(2026, 11, 24)}, "time zone"),  # noqa: DTZ001 - the fault
