@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from gateway.call import Call, Principal, Route
+from gateway.call import Call, Principal, Route, is_plain_name
 
 _log = structlog.get_logger("gateway.audit")
 
@@ -44,6 +44,7 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         code: the gRPC status code's name.
         reason: the error's reason; empty for success and for what the model server answered on its own API.
         duration_ms: from arrival to answer.
+        models: what a list names that was to replace what the model server serves, `?` for a name that isn't plain.
         study, patient: keyed hashes in hexadecimal; empty where the call named none.
     """
 
@@ -56,6 +57,7 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tenant: str = ""
     key_id: str = ""
     model: str = ""
+    models: tuple[str, ...] = ()
     version: int | None = None
     label: str = ""
     weights_digest: str = ""
@@ -94,13 +96,17 @@ class AuditLog:
         *,
         principal: Principal | None,
         model: str,
+        models: tuple[str, ...] = (),
         route: Route | None,
         version: int | None,
         code: str,
         reason: str,
         duration_seconds: float,
     ) -> None:
-        """Records how a call ended. `model` is a name that is known to be one; `version` is the one that answered, where one did."""
+        """Records how a call ended. `model` is a name that is known to be one; `version` is the one that answered, where one did.
+
+        `models` is a list that somebody sent who may replace what is served.
+        """
         manifest = None if route is None else route.manifest
         self.record(
             AuditEvent(
@@ -113,6 +119,7 @@ class AuditLog:
                 tenant="" if principal is None else principal.tenant,
                 key_id="" if principal is None else principal.key_id,
                 model=model,
+                models=tuple(name if is_plain_name(name) else "?" for name in models),
                 version=version,
                 label="" if route is None or manifest is None else route.label,
                 weights_digest="" if manifest is None else manifest.weights_digest,

@@ -5,7 +5,7 @@ and copied in 0.1 where a frozen dataclass of as many fields takes 2.8 and 3.0.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
@@ -25,7 +25,12 @@ MAX_RANK = 254
 
 def input_field(name: str) -> str:
     """The path of an input in a request, for an error: `inputs["images"]`, or `inputs` where the name isn't a plain one."""
-    return f'inputs["{name}"]' if _PLAIN_NAME.fullmatch(name) else "inputs"
+    return f'inputs["{name}"]' if is_plain_name(name) else "inputs"
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a name may be said back and written down."""
+    return _PLAIN_NAME.fullmatch(name) is not None
 
 
 class Action(StrEnum):
@@ -33,6 +38,7 @@ class Action(StrEnum):
 
     INFER = "infer"
     READ = "read"
+    RELOAD = "reload"
 
 
 class PurposeOfUse(StrEnum):
@@ -75,12 +81,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         method: the full gRPC method, for example `/medserve.v1.InferenceService/Infer`.
         action: what the caller wants to do.
         request_id: the caller's name for the call or one made up for it.
-        selector: which model is asked; None where the call is about no model in particular.
+        selectors: every model that the call names, the one that answers first; empty where it is about no model in particular.
         authorization: the value of the `authorization` metadata; empty where none came. Never logged.
         timeout_seconds: what is left of the caller's deadline; None where there is none.
         size_bytes: the size of the message.
         declarations: the shapes that the inputs declare.
         signature_name: which signature is called, where the caller says so; empty for the default one.
+        listed_models: the names in a list that is to replace what the model server serves.
         purpose_of_use: why the data is used.
         study_key, patient_key: what the call is about; only keyed hashes of them are ever written.
     """
@@ -88,12 +95,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     action: Action
     request_id: str
-    selector: Selector | None
     authorization: str
     timeout_seconds: float | None
     size_bytes: int
+    selectors: tuple[Selector, ...] = ()
     declarations: tuple[TensorDeclaration, ...] = ()
     signature_name: str = ""
+    listed_models: tuple[str, ...] = ()
     purpose_of_use: PurposeOfUse = PurposeOfUse.UNSPECIFIED
     study_key: str = ""
     patient_key: str = ""
@@ -163,11 +171,11 @@ class DicomObject:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Channel:
-    """One channel of a time series: `values` oldest first, NaN where missing."""
+    """One channel of a time series: `values` oldest first, NaN where missing. Nothing changes them, and they may be the message's own."""
 
     name: str
     unit: str
-    values: tuple[float, ...]
+    values: Sequence[float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

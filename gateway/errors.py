@@ -338,10 +338,15 @@ class BackendAnswerInvalid(BackendError):
 
 
 class InternalError(MedserveError):
-    """A defect of ours."""
+    """A defect of ours. The caller is told no more than that; `invariant` says what didn't hold, for the log."""
 
     code = Code.INTERNAL
     reason = "INTERNAL"
+
+    def __init__(self, invariant: str = "") -> None:
+        """Takes what should have held; empty for a defect that nobody foresaw."""
+        super().__init__("the gateway failed to answer: tell whoever runs it, with the request id")
+        self.invariant = invariant
 
 
 class RelayedStatus(Exception):

@@ -8,7 +8,7 @@ needs. Servicers convert, delegate to one of the three, and convert back. A mess
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +39,8 @@ Answer = TypeVar("Answer")
 
 # What a servicer gives: turns the bare call that the transport knows into the call that the message means, and its payload.
 Parse = Callable[[Call], tuple[Call, Payload]]
+# The payload of a call that is passed on: gives the request with the routes, one for each selector, written into it.
+Write = Callable[[Sequence[Route]], bytes]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,9 +106,7 @@ class Pipeline:
         """Runs one item through a published model. Raises MedserveError."""
         with self._guarded(bare) as trail:
             call, item = self._enter(trail, parse)
-            selector = call.selector
-            if selector is None:
-                raise InternalError("an inference has a selector")
+            (selector,) = call.selectors
             trail.route = route = self._router.resolve(selector)
             try:
                 outputs = await self._ask(trail, route, item)
@@ -122,20 +122,18 @@ class Pipeline:
                 raise InternalError("a public call is routed by a manifest")
             return Inference(request_id=call.request_id, route=route, reading=postprocess.read(route.manifest, outputs))
 
-    async def forward(self, bare: Call, parse: Parse[Callable[[Route], bytes]], version_of: Callable[[bytes], int | None]) -> bytes:
+    async def forward(self, bare: Call, parse: Parse[Write], version_of: Callable[[bytes], int | None]) -> bytes:
         """Passes a call of TensorFlow Serving's API on, routed; its tensors unparsed. Raises MedserveError or RelayedStatus.
 
-        `parse` gives a function that writes the route into the request; `version_of` reads from the reply which version answered.
+        `version_of` reads from the reply which version answered.
         """
         with self._guarded(bare) as trail:
             call, write = self._enter(trail, parse)
-            if call.selector is None:
-                raise InternalError("a forwarded call has a selector")
-            trail.route = route = self._router.resolve_dropin(call.selector)
-            manifest = self._router.manifest_for(route) if call.declarations else None
-            if manifest is not None and call.signature_name in {"", manifest.signature_name}:
-                require_batches(manifest, call.declarations)
-            reply = await self._backend.forward(call.method, write(route), trail.remaining_seconds)
+            routes = [self._router.resolve_dropin(selector) for selector in call.selectors]
+            trail.route = routes[0] if routes else None
+            if call.declarations:
+                self._require_batches(call, routes[0])
+            reply = await self._backend.forward(call.method, write(routes), trail.remaining_seconds)
             trail.version = version_of(reply)
             return reply
 
@@ -155,9 +153,15 @@ class Pipeline:
         """Authenticates, parses, authorises and admits a call."""
         trail.principal = principal = self._authenticator.authenticate(trail.call.authorization)
         trail.call, payload = parse(trail.call)
-        authorize(principal, trail.call.action, trail.call.selector)
+        authorize(principal, trail.call.action, trail.call.selectors)
         trail.slot = self._admission.admit(principal, trail.call)
         return trail.call, payload
+
+    def _require_batches(self, call: Call, route: Route) -> None:
+        """Refuses what the manifest's signature can't take: some of it would end TensorFlow Serving's process."""
+        manifest = self._router.manifest_for(route)
+        if manifest is not None and call.signature_name in {"", manifest.signature_name}:
+            require_batches(manifest, call.declarations)
 
     async def _ask(self, trail: _Trail, route: Route, item: Item) -> Mapping[str, Tensor]:
         """Prepares an item as the route's manifest asks, and asks the model server."""
@@ -189,7 +193,7 @@ class Pipeline:
             trail.code, trail.reason = error.code.name, error.reason
             error.request_id = trail.call.request_id
             if isinstance(error, InternalError):
-                _log.exception("defect", request_id=trail.call.request_id)
+                _log.exception("defect", request_id=trail.call.request_id, invariant=error.invariant)
             raise
         except RelayedStatus as error:
             trail.code = Code(error.code).name
@@ -200,7 +204,7 @@ class Pipeline:
         except Exception as error:
             trail.code, trail.reason = InternalError.code.name, InternalError.reason
             _log.exception("defect", request_id=trail.call.request_id)
-            defect = InternalError("the gateway failed to answer: tell whoever runs it, with the request id")
+            defect = InternalError()
             defect.request_id = trail.call.request_id
             raise defect from error
         finally:
@@ -209,12 +213,14 @@ class Pipeline:
             self._record(trail, time.perf_counter() - started)
 
     def _record(self, trail: _Trail, duration_seconds: float) -> None:
-        asked = "" if trail.call.selector is None else trail.call.selector.model
+        asked = trail.call.selectors[0].model if trail.call.selectors else ""
         published = asked if asked in self._catalog.published else ""
         # A name that the caller made up could be a patient's. One that the model server answered to isn't made up.
         named = asked if trail.code == "OK" else published
+        # A list counts, whatever became of it, once whoever sent it is known to be an operator.
+        listed = trail.call.listed_models if trail.slot is not None else ()
         self._audit.record_call(
-            trail.call, principal=trail.principal, model=named, route=trail.route, version=trail.version,
+            trail.call, principal=trail.principal, model=named, models=listed, route=trail.route, version=trail.version,
             code=trail.code, reason=trail.reason, duration_seconds=duration_seconds,
         )  # fmt: skip
         self._metrics.observe_call(

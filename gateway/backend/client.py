@@ -28,8 +28,16 @@ if TYPE_CHECKING:
     from tfserving.v1.model_pb2 import ModelVersionStatus
 
 _PREDICT = "/tensorflow.serving.PredictionService/Predict"
-_GET_MODEL_METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
 _GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
+_METHODS = (
+    "/tensorflow.serving.PredictionService/Classify",
+    "/tensorflow.serving.PredictionService/Regress",
+    _PREDICT,
+    "/tensorflow.serving.PredictionService/MultiInference",
+    "/tensorflow.serving.PredictionService/GetModelMetadata",
+    _GET_MODEL_STATUS,
+    "/tensorflow.serving.ModelService/HandleReloadConfigRequest",
+)
 
 # What TensorFlow Serving says with UNAVAILABLE (batching_util's queue; server_core's labels). gRPC shows nothing else by which its own
 # failures, a refused or lost connection, could be told from a server's status: neither metadata nor `debug_error_string` differ. Whatever
@@ -69,9 +77,7 @@ class Backend:
         self._channel = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
         self._max_elements = max_elements
         # No serialisers: what travels is bytes.
-        self._calls: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {
-            method: self._channel.unary_unary(method) for method in (_PREDICT, _GET_MODEL_METADATA, _GET_MODEL_STATUS)
-        }
+        self._calls: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {method: self._channel.unary_unary(method) for method in _METHODS}
 
     async def close(self) -> None:
         """Ends the connection."""

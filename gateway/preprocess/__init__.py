@@ -53,7 +53,10 @@ class Preprocessor:
 
     def is_heavy(self, item: Item) -> bool:
         """Whether an item takes long enough to decode that it belongs on a thread."""
-        return any(isinstance(value, EncodedImage | DicomObject) for value in item.inputs.values())
+        return any(
+            isinstance(value, EncodedImage | DicomObject) or (isinstance(value, TimeSeries) and time_series.is_long(value))
+            for value in item.inputs.values()
+        )
 
     def _prepare_input(self, spec: InputSpec, value: InputData | None) -> Tensor:
         if value is None:

@@ -14,6 +14,16 @@ from gateway.tensor import Tensor
 # Two frequencies that differ by less drift apart by less than one sample in a million: the same clock, rounded.
 _FREQUENCY_TOLERANCE = 1e-6
 
+# Converting so many values takes about a millisecond.
+_LONG_VALUES = 10_000
+# One conversion holds the interpreter from its start to its end, on whichever thread: so many values at a time, and others get their turn.
+_BLOCK_SAMPLES = 10_000
+
+
+def is_long(series: TimeSeries) -> bool:
+    """Whether a series takes long enough to convert that it belongs on a thread."""
+    return sum(len(channel.values) for channel in series.channels) > _LONG_VALUES
+
 
 def prepare(spec: InputSpec, series: TimeSeries, limits: InputLimits) -> Tensor:
     """The samples of every channel of the manifest, in its order.
@@ -40,7 +50,9 @@ def prepare(spec: InputSpec, series: TimeSeries, limits: InputLimits) -> Tensor:
     # A value too large for the model's type becomes an infinity here, which is refused right below.
     with np.errstate(over="ignore"):
         for column, wanted in enumerate(medium.channels):
-            values[:, column] = channels[wanted.name].values
+            for start in range(0, samples, _BLOCK_SAMPLES):
+                block = slice(start, start + _BLOCK_SAMPLES)
+                values[block, column] = channels[wanted.name].values[block]
     tensor = Tensor.of(values)
     require_finite(tensor, spec, field=f"{field}.channels")
     return tensor

@@ -79,7 +79,6 @@ def handler(method: str, action: Action, handle: Handle) -> "grpc.RpcMethodHandl
             method=method,
             action=action,
             request_id=f"{_PROCESS}{next(_count):08x}",
-            selector=None,
             authorization=_authorization(context),
             timeout_seconds=context.time_remaining(),
             size_bytes=len(request),
@@ -93,7 +92,7 @@ def handler(method: str, action: Action, handle: Handle) -> "grpc.RpcMethodHandl
         except Exception:  # noqa: BLE001 - whatever it is, its text stays in the process
             # The pipeline makes an InternalError of its own defects: this one is outside, in a conversion.
             _log.exception("defect", request_id=call.request_id, method=method)
-            await _abort(context, InternalError("the gateway failed to answer: tell whoever runs it, with the request id"), call.request_id)
+            await _abort(context, InternalError(), call.request_id)
 
     return grpc.unary_unary_rpc_method_handler(unary)
 

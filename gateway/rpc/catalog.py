@@ -50,7 +50,7 @@ class CatalogServicer:
 
         def parse(bare: Call) -> tuple[Call, catalog_pb2.GetModelRequest]:
             message = _parse(catalog_pb2.GetModelRequest, request)
-            return replace(bare, selector=Selector(model=message.name, field="name")), message
+            return replace(bare, selectors=(Selector(model=message.name, field="name"),)), message
 
         response: catalog_pb2.GetModelResponse = await self._pipeline.read(call, parse, _get_model)
         return response.SerializeToString()

@@ -72,10 +72,12 @@ def _call_of(bare: Call, message: inference_pb2.InferRequest) -> Call:
     return replace(
         bare,
         request_id=message.context.request_id or bare.request_id,
-        selector=Selector(
-            model=message.model.name,
-            version=message.model.version if choice == "version" else None,
-            label=message.model.version_label if choice == "version_label" else None,
+        selectors=(
+            Selector(
+                model=message.model.name,
+                version=message.model.version if choice == "version" else None,
+                label=message.model.version_label if choice == "version_label" else None,
+            ),
         ),
         declarations=tuple(_declarations_of(message)),
         purpose_of_use=_PURPOSE_OF_USE.get(message.context.purpose_of_use, PurposeOfUse.UNSPECIFIED),
@@ -106,7 +108,7 @@ def _tensor_of(message: inference_pb2.Input) -> DeclaredTensor:
 def _time_series_of(message: inference_pb2.Input) -> TimeSeries:
     series = message.time_series
     return TimeSeries(
-        channels=tuple(Channel(name=channel.name, unit=channel.unit, values=tuple(channel.values)) for channel in series.channels),
+        channels=tuple(Channel(name=channel.name, unit=channel.unit, values=channel.values) for channel in series.channels),
         sampling_frequency_hz=series.sampling_frequency_hz,
     )
 

@@ -31,10 +31,16 @@ def methods(pipeline: Pipeline) -> Mapping[str, Mapping[str, tuple[Action, Handl
         inference.SERVICE: {"Infer": (Action.INFER, infer.infer)},
         catalog_rpc.SERVICE: {"ListModels": (Action.READ, catalog.list_models), "GetModel": (Action.READ, catalog.get_model)},
         serving.PREDICTION_SERVICE: {
+            "Classify": (Action.INFER, dropin.classify),
+            "Regress": (Action.INFER, dropin.regress),
             "Predict": (Action.INFER, dropin.predict),
+            "MultiInference": (Action.INFER, dropin.multi_inference),
             "GetModelMetadata": (Action.READ, dropin.get_model_metadata),
         },
-        serving.MODEL_SERVICE: {"GetModelStatus": (Action.READ, dropin.get_model_status)},
+        serving.MODEL_SERVICE: {
+            "GetModelStatus": (Action.READ, dropin.get_model_status),
+            "HandleReloadConfigRequest": (Action.RELOAD, dropin.reload_config),
+        },
     }
 
 

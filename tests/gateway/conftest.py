@@ -31,11 +31,17 @@ import pytest
 import structlog
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
+    classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
+    model_management_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
+    regression_pb2,
+)
+from tensorflow_serving.apis import (
+    inference_pb2 as tensorflow_inference_pb2,
 )
 
 from gateway import logs
@@ -44,6 +50,7 @@ from medserve.v1 import catalog_pb2_grpc, inference_pb2, inference_pb2_grpc
 
 ROOT = Path(__file__).parents[2]
 AVAILABLE = 30
+DIFFERENT_MODELS = "All ModelSpecs in a MultiInferenceRequest must access the same model name."
 UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 
 IMAGES = {"name": "images", "dataType": "DATA_TYPE_UINT8", "shape": ["28", "28", "1"], "image": {"colorSpace": "COLOR_SPACE_MONOCHROME"}}
@@ -103,17 +110,16 @@ class Peer:
     def start(self) -> None:
         """Listens, on the port that it had before if it had one."""
         self.server = grpc.server(futures.ThreadPoolExecutor(max_workers=16), options=UNLIMITED)
-        self.server.add_generic_rpc_handlers(
-            (
-                grpc.method_handlers_generic_handler(
-                    "tensorflow.serving.PredictionService",
-                    {"Predict": self._handler("Predict", self.predict), "GetModelMetadata": self._handler("GetModelMetadata", self.metadata)},
-                ),
-                grpc.method_handlers_generic_handler(
-                    "tensorflow.serving.ModelService", {"GetModelStatus": self._handler("GetModelStatus", self.status)}
-                ),
-            )
-        )
+        services: dict[str, dict[str, Script]] = {
+            "PredictionService": {
+                "Classify": self.classify, "Regress": self.regress, "Predict": self.predict, "MultiInference": self.multi_inference,
+                "GetModelMetadata": self.metadata,
+            },
+            "ModelService": {"GetModelStatus": self.status, "HandleReloadConfigRequest": self.reload},
+        }  # fmt: skip
+        for service, answers in services.items():
+            handlers = {method: self._handler(method, default) for method, default in answers.items()}
+            self.server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(f"tensorflow.serving.{service}", handlers),))
         self.port = self.server.add_insecure_port(f"127.0.0.1:{self.port}")
         self.server.start()
 
@@ -133,25 +139,62 @@ class Peer:
 
         return grpc.unary_unary_rpc_method_handler(answer)
 
-    def predict(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+    def parse(self, kind: type[Any], request: bytes, context: grpc.ServicerContext) -> Any:
         try:
-            message = predict_pb2.PredictRequest.FromString(request)
+            return kind.FromString(request)
         except DecodeError:
             self.refuse(context, grpc.StatusCode.INTERNAL, "")
-        spec = message.model_spec
+
+    def version_for(self, spec: Any, context: grpc.ServicerContext) -> int:
+        """The version that a ModelSpec means; refuses as TensorFlow Serving does where there is none."""
         loaded = self.versions.get(spec.name, [])
+        if not spec.name:
+            self.refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "ModelSpec has no name specified.")
         if spec.WhichOneof("version_choice") == "version_label":
             self.refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"Unrecognized servable version label: {spec.version_label}")
         if not loaded or (spec.HasField("version") and spec.version.value not in loaded):
             named = f"Specific({spec.name}, {spec.version.value})" if spec.HasField("version") else f"Latest({spec.name})"
             self.refuse(context, grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {named}")
-        return self.answer([0.25, 0.75], model=spec.name, version=spec.version.value or max(loaded))
+        return int(spec.version.value or max(loaded))
+
+    def predict(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        spec = self.parse(predict_pb2.PredictRequest, request, context).model_spec
+        return self.answer([0.25, 0.75], model=spec.name, version=self.version_for(spec, context))
+
+    def classify(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        spec = self.parse(classification_pb2.ClassificationRequest, request, context).model_spec
+        reply = classification_pb2.ClassificationResponse()
+        reply.model_spec.name, reply.model_spec.version.value = spec.name, self.version_for(spec, context)
+        reply.result.classifications.add().classes.add(label="yes", score=0.75)
+        return bytes(reply.SerializeToString())
+
+    def regress(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        spec = self.parse(regression_pb2.RegressionRequest, request, context).model_spec
+        reply = regression_pb2.RegressionResponse()
+        reply.model_spec.name, reply.model_spec.version.value = spec.name, self.version_for(spec, context)
+        reply.result.regressions.add(value=2.5)
+        return bytes(reply.SerializeToString())
+
+    def multi_inference(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        tasks = self.parse(tensorflow_inference_pb2.MultiInferenceRequest, request, context).tasks
+        version = self.version_for(tasks[0].model_spec if tasks else predict_pb2.PredictRequest().model_spec, context)
+        if len({task.model_spec.name for task in tasks}) > 1:
+            self.refuse(context, grpc.StatusCode.INVALID_ARGUMENT, DIFFERENT_MODELS)
+        reply = tensorflow_inference_pb2.MultiInferenceResponse()
+        for task in tasks:
+            result = reply.results.add()
+            result.model_spec.name, result.model_spec.version.value = task.model_spec.name, version
+            result.regression_result.regressions.add(value=2.5)
+        return bytes(reply.SerializeToString())
+
+    def reload(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        self.parse(model_management_pb2.ReloadConfigRequest, request, context)
+        reply = model_management_pb2.ReloadConfigResponse()
+        reply.status.error_code = 0
+        return bytes(reply.SerializeToString())
 
     def metadata(self, request: bytes, context: grpc.ServicerContext) -> bytes:
-        try:
-            spec = get_model_metadata_pb2.GetModelMetadataRequest.FromString(request).model_spec
-        except DecodeError:
-            self.refuse(context, grpc.StatusCode.INTERNAL, "")
+        spec = self.parse(get_model_metadata_pb2.GetModelMetadataRequest, request, context).model_spec
         if spec.name not in self.versions:
             self.refuse(context, grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Latest({spec.name})")
         reply = get_model_metadata_pb2.GetModelMetadataResponse()
@@ -159,10 +202,7 @@ class Peer:
         return bytes(reply.SerializeToString())
 
     def status(self, request: bytes, context: grpc.ServicerContext) -> bytes:
-        try:
-            name = get_model_status_pb2.GetModelStatusRequest.FromString(request).model_spec.name
-        except DecodeError:
-            self.refuse(context, grpc.StatusCode.INTERNAL, "")
+        name = self.parse(get_model_status_pb2.GetModelStatusRequest, request, context).model_spec.name
         if name not in self.versions:
             self.refuse(context, grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {name}")
         reply = get_model_status_pb2.GetModelStatusResponse()
@@ -265,6 +305,7 @@ def make_keys(file: Path) -> dict[str, str]:
         ("full", ["*"], ["infer", "read"]),
         ("reader", ["*"], ["read"]),
         ("narrow", ["ecg"], ["infer", "read"]),
+        ("operator", ["*"], ["reload"]),
         ("revoked", ["*"], ["infer", "read"]),
     ):
         key, keys[name] = create_key(file, tenant="ward", models=models, actions=actions)
@@ -273,6 +314,11 @@ def make_keys(file: Path) -> dict[str, str]:
     _, keys["expired"] = create_key(file, tenant="ward", models=["*"], actions=["infer"], expire_time=datetime.now(UTC) - timedelta(days=1))
     key, text = create_key(file, tenant="other", models=["*"], actions=["infer"])
     keys["wrong"] = text[:-43] + "A" * 43
+    # A key that `medserve keys` doesn't make: the action that touches every model, and one model.
+    key, keys["narrow operator"] = create_key(file, tenant="ward", models=["record"], actions=["read"])
+    document = json.loads(file.read_text())
+    next(row for row in document["keys"] if row["key_id"] == key.key_id)["actions"] = ["reload"]
+    file.write_text(json.dumps(document))
     return keys
 
 

@@ -16,7 +16,7 @@ LIMITS = AdmissionLimits(
     max_request_bytes=100, max_elements=1000, max_calls=3, max_calls_per_tenant=2,
     default_timeout_seconds=10.0, max_timeout_seconds=60.0, min_timeout_seconds=0.002,
 )  # fmt: skip
-CALL = Call(method="/s/m", action=Action.INFER, request_id="r", selector=None, authorization="", timeout_seconds=None, size_bytes=1)
+CALL = Call(method="/s/m", action=Action.INFER, request_id="r", authorization="", timeout_seconds=None, size_bytes=1)
 
 
 def of(tenant: str) -> Principal:

@@ -23,7 +23,7 @@ from gateway.manifest import InputSpec, Manifest, OutputSpec
 from gateway.tensor import DType
 
 CALL = Call(
-    method="/medserve.v1.InferenceService/Infer", action=Action.INFER, request_id="r-1", selector=Selector(model="digits"),
+    method="/medserve.v1.InferenceService/Infer", action=Action.INFER, request_id="r-1", selectors=(Selector(model="digits"),),
     authorization="Bearer msk_secret", timeout_seconds=1.0, size_bytes=42, purpose_of_use=PurposeOfUse.TREATMENT,
     study_key="1.2.840.1", patient_key="Doe^Jane",
 )  # fmt: skip

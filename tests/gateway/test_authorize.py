@@ -29,7 +29,19 @@ TABLE = [
     ("", "", "read", None, "action"),
     ("*", "", "infer", "digits", "action"),
 ]
-RAISED = {"model": ModelNotAllowed, "action": ActionNotAllowed}
+# The same for what touches every model, whatever it names.
+TABLE += [
+    ("*", "reload", "reload", None, "yes"),
+    ("* ecg", "reload", "reload", "digits", "yes"),
+    ("digits ecg", "reload", "reload", None, "every model"),
+    ("digits", "reload", "reload", "digits", "every model"),
+    ("", "reload", "reload", None, "every model"),
+    ("*", "infer read", "reload", None, "action"),
+    ("digits", "infer read", "reload", None, "action"),
+    ("*", "reload", "infer", "digits", "action"),
+    ("*", "reload", "read", "digits", "action"),
+]
+RAISED = {"model": ModelNotAllowed, "action": ActionNotAllowed, "every model": ModelNotAllowed}
 
 
 def principal(models: str, actions: str) -> Principal:
@@ -38,14 +50,24 @@ def principal(models: str, actions: str) -> Principal:
 
 @pytest.mark.parametrize(("models", "actions", "action", "model", "answer"), TABLE)
 def test_the_table(models: str, actions: str, action: str, model: str | None, answer: str) -> None:
-    selector = None if model is None else Selector(model=model, field="model_spec.name")
+    selectors = () if model is None else (Selector(model=model, field="model_spec.name"),)
 
     if answer == "yes":
-        authorize(principal(models, actions), Action(action), selector)
+        authorize(principal(models, actions), Action(action), selectors)
         return
     with pytest.raises(RAISED[answer]) as caught:
-        authorize(principal(models, actions), Action(action), selector)
+        authorize(principal(models, actions), Action(action), selectors)
     assert caught.value.field == ("model_spec.name" if answer == "model" else "")
+
+
+@pytest.mark.parametrize(("named", "denied"), [("digits ecg digits", 1), ("ecg digits", 0), ("digits digits ecg", 2)])
+def test_every_model_that_is_named_has_to_be_allowed(named: str, denied: int) -> None:
+    selectors = [Selector(model=model, field=f"tasks[{number}]") for number, model in enumerate(named.split())]
+
+    with pytest.raises(ModelNotAllowed) as caught:
+        authorize(principal("digits", "infer"), Action.INFER, selectors)
+
+    assert caught.value.field == f"tasks[{denied}]"
 
 
 def test_every_action_stands_in_the_table_both_allowed_and_denied() -> None:
@@ -58,7 +80,7 @@ def test_the_answer_does_not_say_whether_there_is_such_a_model() -> None:
     said = set()
     for model in ("digits", "made-up"):
         with pytest.raises(ModelNotAllowed) as caught:
-            authorize(principal("ecg", "infer"), Action.INFER, Selector(model=model))
+            authorize(principal("ecg", "infer"), Action.INFER, [Selector(model=model)])
         said.add((caught.value.message, caught.value.field))
 
     assert len(said) == 1

@@ -22,7 +22,17 @@ from google.rpc import error_details_pb2, status_pb2
 from PIL import Image, PngImagePlugin
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_management_pb2,
+    predict_pb2,
+    regression_pb2,
+)
+from tensorflow_serving.apis import (
+    inference_pb2 as multi_inference_pb2,
+)
 
 from gateway.errors import leaves
 from medserve.v1 import catalog_pb2, inference_pb2, tensor_pb2
@@ -40,10 +50,15 @@ METHODS = (
     "/medserve.v1.InferenceService/Infer",
     "/medserve.v1.CatalogService/ListModels",
     "/medserve.v1.CatalogService/GetModel",
+    "/tensorflow.serving.PredictionService/Classify",
+    "/tensorflow.serving.PredictionService/Regress",
     "/tensorflow.serving.PredictionService/Predict",
+    "/tensorflow.serving.PredictionService/MultiInference",
     "/tensorflow.serving.PredictionService/GetModelMetadata",
     "/tensorflow.serving.ModelService/GetModelStatus",
+    "/tensorflow.serving.ModelService/HandleReloadConfigRequest",
 )
+RELOAD = METHODS[-1]
 INT32 = tensor_pb2.DATA_TYPE_INT32
 UNLOADED = grpc.StatusCode.NOT_FOUND
 QUEUE_FULL = "The batch scheduling queue to which this task was submitted is full; currently 2 batches enqueued and max_enqueued_batches is 2"
@@ -158,9 +173,47 @@ def predict(model: str = "record", *, key: str | None = "full", timeout: float |
     return lambda gateway: gateway.prediction.Predict(request, metadata=gateway.metadata(key) if key else (), timeout=timeout)
 
 
-def raw(method: str, request: bytes, key: str = "full") -> Send:
+def raw(method: str, request: bytes, key: str | None = "full", timeout: float | None = 10) -> Send:
     content: Any = request
-    return lambda gateway: gateway.channel.unary_unary(method)(content, metadata=gateway.metadata(key), timeout=10)
+    return lambda gateway: gateway.channel.unary_unary(method)(content, metadata=gateway.metadata(key) if key else (), timeout=timeout)
+
+
+def about_items(method: str, model: str = "record", *, label: str = "", **how: Any) -> Send:
+    """Calls Classify, Regress or MultiInference with one item that is a patient's."""
+    kinds = {
+        "Classify": classification_pb2.ClassificationRequest,
+        "Regress": regression_pb2.RegressionRequest,
+        "MultiInference": multi_inference_pb2.MultiInferenceRequest,
+    }
+    request = kinds[method]()
+    spec = request.tasks.add().model_spec if method == "MultiInference" else request.model_spec
+    spec.name = model
+    if label:
+        spec.version_label = label
+    item = request.input.example_list.examples.add()
+    item.features.feature["name"].bytes_list.value.append(PATIENT.encode())
+    return raw(f"/tensorflow.serving.PredictionService/{method}", request.SerializeToString(), **how)
+
+
+def multi_inference(*models: str, **how: Any) -> Send:
+    """Calls MultiInference with one task for each model."""
+    request = multi_inference_pb2.MultiInferenceRequest()
+    for number, model in enumerate(models):
+        task = request.tasks.add(method_name="tensorflow/serving/regress")
+        task.model_spec.name, task.model_spec.signature_name = model, f"s{number}"
+    return raw("/tensorflow.serving.PredictionService/MultiInference", request.SerializeToString(), **how)
+
+
+def reload(*models: str, key: str | None = "operator", **how: Any) -> Send:
+    """Replaces the list of models."""
+    request = model_management_pb2.ReloadConfigRequest()
+    for model in models:
+        request.config.model_config_list.config.add(name=model, base_path=f"/{PATIENT}", model_platform="tensorflow")
+    return raw(RELOAD, request.SerializeToString(), key, **how)
+
+
+ITEM_METHODS = ("Classify", "Regress", "MultiInference")
+NAMED_BY = {"Classify": "model_spec.name", "Regress": "model_spec.name", "MultiInference": "tasks[0].model_spec.name"}
 
 
 def with_authorization(value: str) -> Send:
@@ -222,6 +275,7 @@ class Case:
     says: str
     field: str = ""
     predict: Callable[[Peer], Script] | None = None
+    method: str = "Predict"
     is_audited: bool = True
 
 
@@ -247,6 +301,21 @@ CASES = [
     case("version not loaded", infer(**GOOD), "UNAVAILABLE", "VERSION_NOT_READY", "model", "try again later", predict=refusing(UNLOADED)),
     case("drop-in: unknown model", predict("nope"), "NOT_FOUND", None, "", "Servable not found for request: Latest(nope)"),
     case("drop-in: unknown label", predict(label="nope"), INVALID, None, "", "Unrecognized servable version label: nope"),
+    *(
+        row
+        for method in ITEM_METHODS
+        for row in (
+            case(f"{method}: unknown model", about_items(method, "nope"), "NOT_FOUND", None, "", "Servable not found for request: Latest(nope)"),
+            case(f"{method}: unknown label", about_items(method, label="nope"), INVALID, None, "", "Unrecognized servable version label: nope"),
+            case(f"{method}: no model", about_items(method, ""), INVALID, None, "", "ModelSpec has no name specified."),
+        )
+    ),
+    case("MultiInference: no task", multi_inference(), INVALID, None, "", "ModelSpec has no name specified."),
+    case("MultiInference: two models", multi_inference("record", "ecg"), INVALID, None, "", "must access the same model name"),
+    case("MultiInference: too many tasks", multi_inference(*["record"] * 257), INVALID, "FIELD_INVALID", "tasks", "at most 256 tasks"),
+    case(
+        "reload: too many models", reload(*["m"] * 10_001), INVALID, "FIELD_INVALID", "config.model_config_list.config", "at most 10000 models",
+    ),
     case("catalog: unknown model", get_model(PATIENT), "NOT_FOUND", "MODEL_NOT_FOUND", "name", "ListModels"),
     case("catalog: page size", list_models(page_size=-1), INVALID, "FIELD_INVALID", "page_size", "1 to 1000"),
     # Which inputs.
@@ -323,12 +392,18 @@ CASES = [
     # Who.
     *(
         case(f"no key: {name}", send, "UNAUTHENTICATED", "CREDENTIALS_MISSING", "", "authorization: Bearer")
-        for name, send in (("public", infer(key=None)), ("drop-in", predict(key=None)))
+        for name, send in (
+            ("public", infer(key=None)), ("drop-in", predict(key=None)), ("reload", reload("record", key=None)),
+            *((method, about_items(method, key=None)) for method in ITEM_METHODS),
+        )
     ),
     *(
         case(f"{key} key: {name}", send, "UNAUTHENTICATED", "CREDENTIALS_INVALID", "", "isn't valid")
         for key in ("wrong", "revoked", "expired")
-        for name, send in (("public", infer(key=key, **GOOD)), ("drop-in", predict(key=key)))
+        for name, send in (
+            ("public", infer(key=key, **GOOD)), ("drop-in", predict(key=key)), ("reload", reload("record", key=key)),
+            *((method, about_items(method, key=key)) for method in ITEM_METHODS),
+        )
     ),
     case("another scheme", with_authorization(f"Basic {PATIENT}"), "UNAUTHENTICATED", "CREDENTIALS_INVALID", "", "Bearer msk_"),
     case("key without the model", infer(key="narrow", **GOOD), "PERMISSION_DENIED", "MODEL_NOT_ALLOWED", "model.name", "ask for one"),
@@ -340,19 +415,76 @@ CASES = [
     ),
     case("key without the action", infer(key="reader", **GOOD), "PERMISSION_DENIED", "ACTION_NOT_ALLOWED", "", "'infer'"),
     case("drop-in: key without the action", predict(key="reader"), "PERMISSION_DENIED", "ACTION_NOT_ALLOWED", "", "'infer'"),
-    # How much, and how long.
     *(
-        case(f"garbage: {method}", raw(method, b"\xff" + PATIENT.encode()), INVALID, "REQUEST_MALFORMED", "", "build it with the stubs")
-        for method in METHODS
+        row
+        for method in ITEM_METHODS
+        for row in (
+            case(
+                f"{method}: key without the model", about_items(method, key="narrow"),
+                "PERMISSION_DENIED", "MODEL_NOT_ALLOWED", NAMED_BY[method], "ask for one",
+            ),
+            case(
+                f"{method}: key without the action", about_items(method, key="reader"),
+                "PERMISSION_DENIED", "ACTION_NOT_ALLOWED", "", "'infer'",
+            ),
+        )
     ),
     *(
-        case(f"too large: {method}", raw(method, LARGE), "RESOURCE_EXHAUSTED", "REQUEST_TOO_LARGE", "", "at most")
+        case(
+            f"MultiInference: key without a task's model: {' '.join(models)}", multi_inference(*models, key="narrow"),
+            "PERMISSION_DENIED", "MODEL_NOT_ALLOWED", f"tasks[{denied}].model_spec.name", "ask for one",
+        )
+        for models, denied in ((("ecg", "record"), 1), (("record", "ecg"), 0), (("ecg", "ecg", PATIENT), 2), (("ecg", ""), 1))
+    ),
+    *(
+        case(f"reload: {key} key", reload("record", PATIENT, key=key), "PERMISSION_DENIED", reason, "", says)
+        for key, reason, says in (
+            ("full", "ACTION_NOT_ALLOWED", "'reload'"), ("reader", "ACTION_NOT_ALLOWED", "'reload'"), ("narrow", "ACTION_NOT_ALLOWED", "'reload'"),
+            ("narrow operator", "MODEL_NOT_ALLOWED", "touches every model"),
+        )
+    ),
+    *(
+        case(f"an operator's key for {name}", send, "PERMISSION_DENIED", "ACTION_NOT_ALLOWED", "", says)
+        for name, send, says in (
+            ("Infer", infer(key="operator", **GOOD), "'infer'"), ("Predict", predict(key="operator"), "'infer'"),
+            ("GetModelStatus", get_status("operator"), "'read'"),
+        )
+    ),
+    # How much, and how long.
+    *(
+        case(
+            f"{name}: {method}", raw(method, content, "operator" if method == RELOAD else "full"), INVALID, "REQUEST_MALFORMED", "",
+            "build it with the stubs",
+        )
+        for method in METHODS
+        for name, content in (
+            ("garbage", b"\xff" + PATIENT.encode()),
+            # Field 1, a message of 16 bytes, and six of them.
+            ("cut short", b"\x0a\x10" + PATIENT[:6].encode()),
+        )
+    ),
+    *(
+        case(
+            f"too large: {method}", raw(method, LARGE, "operator" if method == RELOAD else "full"),
+            "RESOURCE_EXHAUSTED", "REQUEST_TOO_LARGE", "", "at most",
+        )
         for method in METHODS
     ),
     case("too large for the transport", raw(METHODS[0], bytes(26 << 20)), "RESOURCE_EXHAUSTED", None, "", "larger than max", is_audited=False),
     # The model server.
     case("slow", infer(timeout=None, **GOOD), "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "", "allow more time", predict=slow),
     case("drop-in: slow", predict(timeout=None), "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "", "allow more time", predict=slow),
+    *(
+        case(
+            f"{method}: slow", about_items(method, timeout=None), "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "", "allow more time",
+            predict=slow, method=method,
+        )
+        for method in ITEM_METHODS
+    ),
+    case(
+        "reload: slow", reload("record", timeout=None), "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "", "allow more time",
+        predict=slow, method="HandleReloadConfigRequest",
+    ),
     case(
         "queue full", infer(**GOOD), "UNAVAILABLE", "BACKEND_OVERLOADED", "", "try again", predict=refusing(grpc.StatusCode.UNAVAILABLE, QUEUE_FULL),
     ),
@@ -449,7 +581,7 @@ def check(gateway: Running, one: Case, poll: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("one", CASES, ids=lambda one: one.name)
 def test_the_case_has_its_answer_and_the_next_good_call_is_answered(gateway: Running, peer: Peer, poll: Callable[..., Any], one: Case) -> None:
     if one.predict:
-        peer.script["Predict"] = one.predict(peer)
+        peer.script[one.method] = one.predict(peer)
 
     check(gateway, one, poll)
 
@@ -476,6 +608,8 @@ DOWN = [
     case("down", infer(**GOOD), "UNAVAILABLE", "BACKEND_UNAVAILABLE", "", "try again"),
     case("drop-in: down", predict(), "UNAVAILABLE", "BACKEND_UNAVAILABLE", "", "try again"),
     case("drop-in: down, status", get_status("full"), "UNAVAILABLE", "BACKEND_UNAVAILABLE", "", "try again"),
+    *(case(f"{method}: down", about_items(method), "UNAVAILABLE", "BACKEND_UNAVAILABLE", "", "try again") for method in ITEM_METHODS),
+    case("reload: down", reload("record"), "UNAVAILABLE", "BACKEND_UNAVAILABLE", "", "try again"),
 ]
 
 

@@ -14,6 +14,8 @@ from medserve.v1 import error_reason_pb2
 
 PROTO = Path(__file__).parents[2] / "proto/medserve/v1/error_reason.proto"
 LEAVES = leaves()
+# A defect has one sentence for the caller, whatever is at fault.
+WITH_WORDS = tuple(leaf for leaf in LEAVES if leaf is not errors.InternalError)
 _DRAWN = re.compile(r"(?P<indent>[ │]*)(?:├── |└── )?(?P<names>[A-Z]\w+(?:, [A-Z]\w+)*) *(?P<code>[A-Z_]{4,})? *(?P<retry>retry)?")
 
 
@@ -75,7 +77,7 @@ def test_every_leaf_has_the_code_that_the_api_states() -> None:
     assert {leaf.reason: leaf.code.name for leaf in LEAVES} == stated()
 
 
-@pytest.mark.parametrize("leaf", LEAVES)
+@pytest.mark.parametrize("leaf", WITH_WORDS)
 def test_a_leaf_goes_over_the_wire_with_its_code_its_words_and_its_reason(leaf: type[MedserveError]) -> None:
     error = leaf("what to do")
 
@@ -86,12 +88,21 @@ def test_a_leaf_goes_over_the_wire_with_its_code_its_words_and_its_reason(leaf: 
     assert "BadRequest" not in details
 
 
-@pytest.mark.parametrize("leaf", LEAVES)
+@pytest.mark.parametrize("leaf", WITH_WORDS)
 def test_a_field_at_fault_is_a_bad_request(leaf: type[MedserveError]) -> None:
     details = details_of(leaf("what to do", field='inputs["x"]'))
 
     violation = error_details_pb2.BadRequest.FieldViolation(field='inputs["x"]', description="what to do", reason=leaf.reason)
     assert details["BadRequest"] == error_details_pb2.BadRequest(field_violations=[violation])
+
+
+@pytest.mark.parametrize("error", [errors.InternalError(), errors.InternalError("a call has a principal")])
+def test_a_defect_is_told_in_one_sentence_that_does_not_say_what_broke(error: errors.InternalError) -> None:
+    status, details = status_of(error, "r-1"), details_of(error, "r-1")
+
+    assert (status.code, status.message) == (13, "the gateway failed to answer: tell whoever runs it, with the request id")
+    assert details == {"ErrorInfo": error_details_pb2.ErrorInfo(reason="INTERNAL", domain="medserve", metadata={"request_id": "r-1"})}
+    assert str(error) == error.message
 
 
 def test_only_what_has_a_quota_fails_one() -> None:

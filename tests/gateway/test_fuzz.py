@@ -10,7 +10,17 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_management_pb2,
+    predict_pb2,
+    regression_pb2,
+)
+from tensorflow_serving.apis import (
+    inference_pb2 as multi_inference_pb2,
+)
 
 from medserve.v1 import catalog_pb2, inference_pb2, tensor_pb2
 
@@ -47,6 +57,31 @@ def predict_requests() -> list[bytes]:
     return [request.SerializeToString()]
 
 
+def with_items(request: Any) -> Any:
+    """The same request with two items that share a feature."""
+    items = request.input.example_list_with_context
+    items.context.features.feature["age"].int64_list.value.append(70)
+    for value in (0.5, 1.5):
+        items.examples.add().features.feature["x"].float_list.value.append(value)
+    return request
+
+
+def multi_inference_requests() -> list[bytes]:
+    request = multi_inference_pb2.MultiInferenceRequest()
+    for label, method in (("stable", "classify"), ("other", "regress")):
+        task = request.tasks.add(method_name=f"tensorflow/serving/{method}")
+        task.model_spec.name, task.model_spec.version_label, task.model_spec.signature_name = "digits", label, method
+    return [with_items(request).SerializeToString()]
+
+
+def reload_requests() -> list[bytes]:
+    request = model_management_pb2.ReloadConfigRequest(metric_names=["m"])
+    config = request.config.model_config_list.config.add(name="digits", base_path="/models/digits", model_platform="tensorflow")
+    config.version_labels["stable"] = 1
+    config.model_version_policy.specific.versions.extend([1, 2])
+    return [request.SerializeToString()]
+
+
 def named(request: Any) -> list[bytes]:
     request.model_spec.name = "digits"
     return [bytes(request.SerializeToString())]
@@ -56,10 +91,18 @@ VALID: dict[str, list[bytes]] = {
     "/medserve.v1.InferenceService/Infer": infer_requests(),
     "/medserve.v1.CatalogService/ListModels": [catalog_pb2.ListModelsRequest(page_size=2, page_token="a").SerializeToString()],
     "/medserve.v1.CatalogService/GetModel": [catalog_pb2.GetModelRequest(name="digits").SerializeToString()],
+    "/tensorflow.serving.PredictionService/Classify": named(with_items(classification_pb2.ClassificationRequest())),
+    "/tensorflow.serving.PredictionService/Regress": named(with_items(regression_pb2.RegressionRequest())),
     "/tensorflow.serving.PredictionService/Predict": predict_requests(),
+    "/tensorflow.serving.PredictionService/MultiInference": multi_inference_requests(),
     "/tensorflow.serving.PredictionService/GetModelMetadata": named(get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])),
     "/tensorflow.serving.ModelService/GetModelStatus": named(get_model_status_pb2.GetModelStatusRequest()),
+    "/tensorflow.serving.ModelService/HandleReloadConfigRequest": reload_requests(),
 }
+
+
+def key_for(method: str) -> str:
+    return "operator" if method.endswith("/HandleReloadConfigRequest") else "full"
 
 
 @st.composite
@@ -120,14 +163,14 @@ FUZZ = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCh
 @FUZZ
 @given(data=st.data())
 def test_mutated_requests(gateway: Running, method: str, data: st.DataObject) -> None:
-    send(gateway, method, data.draw(mutated(VALID[method])), gateway.metadata())
+    send(gateway, method, data.draw(mutated(VALID[method])), gateway.metadata(key_for(method)))
 
 
 @pytest.mark.parametrize("method", VALID)
 @FUZZ
 @given(request_=st.binary(max_size=200))
 def test_random_bytes(gateway: Running, method: str, request_: bytes) -> None:
-    send(gateway, method, request_, gateway.metadata())
+    send(gateway, method, request_, gateway.metadata(key_for(method)))
 
 
 @FUZZ
@@ -139,17 +182,21 @@ def test_any_authorization(gateway: Running, value: str) -> None:
 @FUZZ
 @given(reply=st.binary(max_size=200) | mutated([bytes.fromhex("0a1d0a0d70726f626162696c6974696573120c08011204120208012a020000")]))
 def test_any_answer_of_the_model_server(gateway: Running, peer: Peer, reply: bytes) -> None:
-    peer.script["Predict"] = lambda _, __: reply
+    dropin = [method for method in VALID if method.startswith("/tensorflow.serving.")]
+    for method in dropin:
+        # Where the versions stand the gateway asks as well, and by that it routes.
+        if not method.endswith("/GetModelStatus"):
+            peer.script[method.rpartition("/")[2]] = lambda _, __: reply
 
     public = call(gateway, "/medserve.v1.InferenceService/Infer", infer_requests()[0], gateway.metadata())
-    dropin = call(gateway, "/tensorflow.serving.PredictionService/Predict", predict_requests()[0], gateway.metadata())
+    answers = [call(gateway, method, VALID[method][0], gateway.metadata(key_for(method))) for method in dropin]
     assert public is None or reason_of(public) == "BACKEND_ANSWER_INVALID"
-    assert dropin is None
+    assert answers == [None] * 7
 
 
 def test_afterwards_the_process_lives_answers_and_has_met_no_defect(gateway: Running) -> None:
     for method, valid in VALID.items():
-        send(gateway, method, valid[0], gateway.metadata())
+        send(gateway, method, valid[0], gateway.metadata(key_for(method)))
 
     assert gateway.process.poll() is None
     assert '"defect"' not in gateway.log

@@ -35,9 +35,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         _, key = create_key(folder / "keys.json", tenant="ward", models=["digits"], actions=["read"])
-        self.call = Call(
-            method="/s/m", action=Action.READ, request_id="bare", selector=None, authorization=f"Bearer {key}", timeout_seconds=None, size_bytes=1
-        )
+        self.call = Call(method="/s/m", action=Action.READ, request_id="bare", authorization=f"Bearer {key}", timeout_seconds=None, size_bytes=1)
         self.file = folder / "audit.jsonl"
         self.audit = AuditLog(self.file, folder / "secret.key")
         self.admission = Admission(LIMITS)
@@ -65,7 +63,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def as_named(call: Call) -> tuple[Call, None]:
-    return replace(call, request_id="named", selector=Selector(model="digits")), None
+    return replace(call, request_id="named", selectors=(Selector(model="digits"),)), None
 
 
 def answer(_: Principal, __: Catalog, ___: None) -> str:
@@ -74,6 +72,10 @@ def answer(_: Principal, __: Catalog, ___: None) -> str:
 
 def defect(_: Principal, __: Catalog, ___: None) -> NoReturn:
     raise ValueError(SECRET)
+
+
+def broken(_: Principal, __: Catalog, ___: None) -> NoReturn:
+    raise InternalError("two and two are four")
 
 
 def cancelled(_: Principal, __: Catalog, ___: None) -> NoReturn:
@@ -93,7 +95,7 @@ def test_a_message_is_parsed_only_once_its_sender_is_known(bench: Bench) -> None
 
 
 def other_model(call: Call) -> tuple[Call, None]:
-    return replace(call, selector=Selector(model="ecg")), None
+    return replace(call, selectors=(Selector(model="ecg"),)), None
 
 
 @pytest.mark.parametrize(
@@ -140,6 +142,19 @@ def test_a_defect_is_told_to_the_caller_by_the_id_that_the_log_has_and_by_nothin
     assert caught.value.request_id == line["request_id"] == "named"
     assert line["exception"][0]["type"] == "ValueError"
     assert SECRET not in caught.value.message
+
+
+def test_an_invariant_that_does_not_hold_is_named_in_the_log_and_not_to_the_caller(bench: Bench, log: StringIO) -> None:
+    told = []
+    for look_up in (broken, defect):
+        with pytest.raises(InternalError) as caught:
+            bench.read(bench.call, as_named, look_up)
+        told.append(caught.value.message)
+
+    lines = [json.loads(line) for line in log.getvalue().splitlines() if "defect" in line]
+    assert [line.get("invariant") for line in lines] == ["two and two are four", None]
+    assert told == [told[0]] * 2
+    assert "two and two" not in told[0]
 
 
 def test_while_nothing_can_be_recorded_no_call_is_taken_on_and_nobody_waits(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

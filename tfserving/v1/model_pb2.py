@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 from google.protobuf import wrappers_pb2 as google_dot_protobuf_dot_wrappers__pb2
+from tfserving.v1 import model_config_pb2 as tfserving_dot_v1_dot_model__config__pb2
 from tfserving.v1 import tensor_pb2 as tfserving_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18tfserving/v1/model.proto\x12\x0ctfserving.v1\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/wrappers.proto\x1a\x19tfserving/v1/tensor.proto\"\x8c\x01\n\tModelSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x07version\x18\x02 \x01(\x0b\x32\x1b.google.protobuf.Int64ValueH\x00\x12\x17\n\rversion_label\x18\x04 \x01(\tH\x00\x12\x16\n\x0esignature_name\x18\x03 \x01(\tB\x10\n\x0eversion_choice\"D\n\x15GetModelStatusRequest\x12+\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x17.tfserving.v1.ModelSpec\"X\n\x16GetModelStatusResponse\x12>\n\x14model_version_status\x18\x01 \x03(\x0b\x32 .tfserving.v1.ModelVersionStatus\"\x84\x02\n\x12ModelVersionStatus\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x35\n\x05state\x18\x02 \x01(\x0e\x32&.tfserving.v1.ModelVersionStatus.State\x12)\n\x06status\x18\x03 \x01(\x0b\x32\x19.tfserving.v1.StatusProto\"{\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_START\x10\n\x12\x11\n\rSTATE_LOADING\x10\x14\x12\x13\n\x0fSTATE_AVAILABLE\x10\x1e\x12\x13\n\x0fSTATE_UNLOADING\x10(\x12\r\n\tSTATE_END\x10\x32\"8\n\x0bStatusProto\x12\x12\n\nerror_code\x18\x01 \x01(\x05\x12\x15\n\rerror_message\x18\x02 \x01(\t\"^\n\x17GetModelMetadataRequest\x12+\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x17.tfserving.v1.ModelSpec\x12\x16\n\x0emetadata_field\x18\x02 \x03(\t\"\xd6\x01\n\x18GetModelMetadataResponse\x12+\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x17.tfserving.v1.ModelSpec\x12\x46\n\x08metadata\x18\x02 \x03(\x0b\x32\x34.tfserving.v1.GetModelMetadataResponse.MetadataEntry\x1a\x45\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any:\x02\x38\x01\"\xaa\x01\n\x0fSignatureDefMap\x12\x46\n\rsignature_def\x18\x01 \x03(\x0b\x32/.tfserving.v1.SignatureDefMap.SignatureDefEntry\x1aO\n\x11SignatureDefEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.tfserving.v1.SignatureDef:\x02\x38\x01\"\xa8\x02\n\x0cSignatureDef\x12\x36\n\x06inputs\x18\x01 \x03(\x0b\x32&.tfserving.v1.SignatureDef.InputsEntry\x12\x38\n\x07outputs\x18\x02 \x03(\x0b\x32\'.tfserving.v1.SignatureDef.OutputsEntry\x12\x13\n\x0bmethod_name\x18\x03 \x01(\t\x1aG\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.tfserving.v1.TensorInfo:\x02\x38\x01\x1aH\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.tfserving.v1.TensorInfo:\x02\x38\x01\"w\n\nTensorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x05\x64type\x18\x02 \x01(\x0e\x32\x16.tfserving.v1.DataType\x12\x34\n\x0ctensor_shape\x18\x03 \x01(\x0b\x32\x1e.tfserving.v1.TensorShapeProto2k\n\x0cModelService\x12[\n\x0eGetModelStatus\x12#.tfserving.v1.GetModelStatusRequest\x1a$.tfserving.v1.GetModelStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18tfserving/v1/model.proto\x12\x0ctfserving.v1\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/wrappers.proto\x1a\x1ftfserving/v1/model_config.proto\x1a\x19tfserving/v1/tensor.proto\"\x8c\x01\n\tModelSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x07version\x18\x02 \x01(\x0b\x32\x1b.google.protobuf.Int64ValueH\x00\x12\x17\n\rversion_label\x18\x04 \x01(\tH\x00\x12\x16\n\x0esignature_name\x18\x03 \x01(\tB\x10\n\x0eversion_choice\"D\n\x15GetModelStatusRequest\x12+\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x17.tfserving.v1.ModelSpec\"X\n\x16GetModelStatusResponse\x12>\n\x14model_version_status\x18\x01 \x03(\x0b\x32 .tfserving.v1.ModelVersionStatus\"\x84\x02\n\x12ModelVersionStatus\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x35\n\x05state\x18\x02 \x01(\x0e\x32&.tfserving.v1.ModelVersionStatus.State\x12)\n\x06status\x18\x03 \x01(\x0b\x32\x19.tfserving.v1.StatusProto\"{\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_START\x10\n\x12\x11\n\rSTATE_LOADING\x10\x14\x12\x13\n\x0fSTATE_AVAILABLE\x10\x1e\x12\x13\n\x0fSTATE_UNLOADING\x10(\x12\r\n\tSTATE_END\x10\x32\"8\n\x0bStatusProto\x12\x12\n\nerror_code\x18\x01 \x01(\x05\x12\x15\n\rerror_message\x18\x02 \x01(\t\"\\\n\x13ReloadConfigRequest\x12/\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1f.tfserving.v1.ModelServerConfig\x12\x14\n\x0cmetric_names\x18\x02 \x03(\t\"g\n\x14ReloadConfigResponse\x12)\n\x06status\x18\x01 \x01(\x0b\x32\x19.tfserving.v1.StatusProto\x12$\n\x06metric\x18\x02 \x03(\x0b\x32\x14.tfserving.v1.Metric\"H\n\x06Metric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1e\n\x14int64_value_increase\x18\x02 \x01(\x03H\x00\x42\x10\n\x0evalue_increase\"^\n\x17GetModelMetadataRequest\x12+\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x17.tfserving.v1.ModelSpec\x12\x16\n\x0emetadata_field\x18\x02 \x03(\t\"\xd6\x01\n\x18GetModelMetadataResponse\x12+\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x17.tfserving.v1.ModelSpec\x12\x46\n\x08metadata\x18\x02 \x03(\x0b\x32\x34.tfserving.v1.GetModelMetadataResponse.MetadataEntry\x1a\x45\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any:\x02\x38\x01\"\xaa\x01\n\x0fSignatureDefMap\x12\x46\n\rsignature_def\x18\x01 \x03(\x0b\x32/.tfserving.v1.SignatureDefMap.SignatureDefEntry\x1aO\n\x11SignatureDefEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.tfserving.v1.SignatureDef:\x02\x38\x01\"\xa8\x02\n\x0cSignatureDef\x12\x36\n\x06inputs\x18\x01 \x03(\x0b\x32&.tfserving.v1.SignatureDef.InputsEntry\x12\x38\n\x07outputs\x18\x02 \x03(\x0b\x32\'.tfserving.v1.SignatureDef.OutputsEntry\x12\x13\n\x0bmethod_name\x18\x03 \x01(\t\x1aG\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.tfserving.v1.TensorInfo:\x02\x38\x01\x1aH\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.tfserving.v1.TensorInfo:\x02\x38\x01\"w\n\nTensorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x05\x64type\x18\x02 \x01(\x0e\x32\x16.tfserving.v1.DataType\x12\x34\n\x0ctensor_shape\x18\x03 \x01(\x0b\x32\x1e.tfserving.v1.TensorShapeProto2\xcf\x01\n\x0cModelService\x12[\n\x0eGetModelStatus\x12#.tfserving.v1.GetModelStatusRequest\x1a$.tfserving.v1.GetModelStatusResponse\x12\x62\n\x19HandleReloadConfigRequest\x12!.tfserving.v1.ReloadConfigRequest\x1a\".tfserving.v1.ReloadConfigResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,36 +43,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIGNATUREDEF_INPUTSENTRY']._serialized_options = b'8\001'
   _globals['_SIGNATUREDEF_OUTPUTSENTRY']._loaded_options = None
   _globals['_SIGNATUREDEF_OUTPUTSENTRY']._serialized_options = b'8\001'
-  _globals['_MODELSPEC']._serialized_start=129
-  _globals['_MODELSPEC']._serialized_end=269
-  _globals['_GETMODELSTATUSREQUEST']._serialized_start=271
-  _globals['_GETMODELSTATUSREQUEST']._serialized_end=339
-  _globals['_GETMODELSTATUSRESPONSE']._serialized_start=341
-  _globals['_GETMODELSTATUSRESPONSE']._serialized_end=429
-  _globals['_MODELVERSIONSTATUS']._serialized_start=432
-  _globals['_MODELVERSIONSTATUS']._serialized_end=692
-  _globals['_MODELVERSIONSTATUS_STATE']._serialized_start=569
-  _globals['_MODELVERSIONSTATUS_STATE']._serialized_end=692
-  _globals['_STATUSPROTO']._serialized_start=694
-  _globals['_STATUSPROTO']._serialized_end=750
-  _globals['_GETMODELMETADATAREQUEST']._serialized_start=752
-  _globals['_GETMODELMETADATAREQUEST']._serialized_end=846
-  _globals['_GETMODELMETADATARESPONSE']._serialized_start=849
-  _globals['_GETMODELMETADATARESPONSE']._serialized_end=1063
-  _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._serialized_start=994
-  _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._serialized_end=1063
-  _globals['_SIGNATUREDEFMAP']._serialized_start=1066
-  _globals['_SIGNATUREDEFMAP']._serialized_end=1236
-  _globals['_SIGNATUREDEFMAP_SIGNATUREDEFENTRY']._serialized_start=1157
-  _globals['_SIGNATUREDEFMAP_SIGNATUREDEFENTRY']._serialized_end=1236
-  _globals['_SIGNATUREDEF']._serialized_start=1239
-  _globals['_SIGNATUREDEF']._serialized_end=1535
-  _globals['_SIGNATUREDEF_INPUTSENTRY']._serialized_start=1390
-  _globals['_SIGNATUREDEF_INPUTSENTRY']._serialized_end=1461
-  _globals['_SIGNATUREDEF_OUTPUTSENTRY']._serialized_start=1463
-  _globals['_SIGNATUREDEF_OUTPUTSENTRY']._serialized_end=1535
-  _globals['_TENSORINFO']._serialized_start=1537
-  _globals['_TENSORINFO']._serialized_end=1656
-  _globals['_MODELSERVICE']._serialized_start=1658
-  _globals['_MODELSERVICE']._serialized_end=1765
+  _globals['_MODELSPEC']._serialized_start=162
+  _globals['_MODELSPEC']._serialized_end=302
+  _globals['_GETMODELSTATUSREQUEST']._serialized_start=304
+  _globals['_GETMODELSTATUSREQUEST']._serialized_end=372
+  _globals['_GETMODELSTATUSRESPONSE']._serialized_start=374
+  _globals['_GETMODELSTATUSRESPONSE']._serialized_end=462
+  _globals['_MODELVERSIONSTATUS']._serialized_start=465
+  _globals['_MODELVERSIONSTATUS']._serialized_end=725
+  _globals['_MODELVERSIONSTATUS_STATE']._serialized_start=602
+  _globals['_MODELVERSIONSTATUS_STATE']._serialized_end=725
+  _globals['_STATUSPROTO']._serialized_start=727
+  _globals['_STATUSPROTO']._serialized_end=783
+  _globals['_RELOADCONFIGREQUEST']._serialized_start=785
+  _globals['_RELOADCONFIGREQUEST']._serialized_end=877
+  _globals['_RELOADCONFIGRESPONSE']._serialized_start=879
+  _globals['_RELOADCONFIGRESPONSE']._serialized_end=982
+  _globals['_METRIC']._serialized_start=984
+  _globals['_METRIC']._serialized_end=1056
+  _globals['_GETMODELMETADATAREQUEST']._serialized_start=1058
+  _globals['_GETMODELMETADATAREQUEST']._serialized_end=1152
+  _globals['_GETMODELMETADATARESPONSE']._serialized_start=1155
+  _globals['_GETMODELMETADATARESPONSE']._serialized_end=1369
+  _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._serialized_start=1300
+  _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._serialized_end=1369
+  _globals['_SIGNATUREDEFMAP']._serialized_start=1372
+  _globals['_SIGNATUREDEFMAP']._serialized_end=1542
+  _globals['_SIGNATUREDEFMAP_SIGNATUREDEFENTRY']._serialized_start=1463
+  _globals['_SIGNATUREDEFMAP_SIGNATUREDEFENTRY']._serialized_end=1542
+  _globals['_SIGNATUREDEF']._serialized_start=1545
+  _globals['_SIGNATUREDEF']._serialized_end=1841
+  _globals['_SIGNATUREDEF_INPUTSENTRY']._serialized_start=1696
+  _globals['_SIGNATUREDEF_INPUTSENTRY']._serialized_end=1767
+  _globals['_SIGNATUREDEF_OUTPUTSENTRY']._serialized_start=1769
+  _globals['_SIGNATUREDEF_OUTPUTSENTRY']._serialized_end=1841
+  _globals['_TENSORINFO']._serialized_start=1843
+  _globals['_TENSORINFO']._serialized_end=1962
+  _globals['_MODELSERVICE']._serialized_start=1965
+  _globals['_MODELSERVICE']._serialized_end=2172
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import wrappers_pb2 as _wrappers_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from tfserving.v1 import model_config_pb2 as _model_config_pb2
 from tfserving.v1 import tensor_pb2 as _tensor_pb2
 import builtins as _builtins
 import sys
@@ -200,6 +201,94 @@ class StatusProto(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StatusProto: _TypeAlias = StatusProto  # noqa: Y015
+
+@_typing.final
+class ReloadConfigRequest(_message.Message):
+    """`tensorflow.serving.ReloadConfigRequest`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIG_FIELD_NUMBER: _builtins.int
+    METRIC_NAMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def config(self) -> _model_config_pb2.ModelServerConfig:
+        """The new list of models."""
+
+    @_builtins.property
+    def metric_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Counters of the server whose growth the answer tells."""
+
+    def __init__(
+        self,
+        *,
+        config: _model_config_pb2.ModelServerConfig | None = ...,
+        metric_names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "metric_names", b"metric_names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReloadConfigRequest: _TypeAlias = ReloadConfigRequest  # noqa: Y015
+
+@_typing.final
+class ReloadConfigResponse(_message.Message):
+    """`tensorflow.serving.ReloadConfigResponse`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def status(self) -> Global___StatusProto:
+        """OK: an error is the call's own status as well."""
+
+    @_builtins.property
+    def metric(self) -> _containers.RepeatedCompositeFieldContainer[Global___Metric]:
+        """By how much the counters that were asked for have grown."""
+
+    def __init__(
+        self,
+        *,
+        status: Global___StatusProto | None = ...,
+        metric: _abc.Iterable[Global___Metric] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metric", b"metric", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReloadConfigResponse: _TypeAlias = ReloadConfigResponse  # noqa: Y015
+
+@_typing.final
+class Metric(_message.Message):
+    """`tensorflow.serving.Metric`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    INT64_VALUE_INCREASE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The counter's name."""
+    int64_value_increase: _builtins.int
+    """As a whole number."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        int64_value_increase: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["int64_value_increase", b"int64_value_increase", "value_increase", b"value_increase"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["int64_value_increase", b"int64_value_increase", "name", b"name", "value_increase", b"value_increase"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_value_increase: _TypeAlias = _typing.Literal["int64_value_increase"]  # noqa: Y015
+    _WhichOneofArgType_value_increase: _TypeAlias = _typing.Literal["value_increase", b"value_increase"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_value_increase) -> _WhichOneofReturnType_value_increase | None: ...
+
+Global___Metric: _TypeAlias = Metric  # noqa: Y015
 
 @_typing.final
 class GetModelMetadataRequest(_message.Message):

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from tfserving.v1 import inference_pb2 as tfserving_dot_v1_dot_inference__pb2
 from tfserving.v1 import model_pb2 as tfserving_dot_v1_dot_model__pb2
 from tfserving.v1 import tensor_pb2 as tfserving_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtfserving/v1/prediction.proto\x12\x0ctfserving.v1\x1a\x18tfserving/v1/model.proto\x1a\x19tfserving/v1/tensor.proto\"\xd8\x01\n\x0ePredictRequest\x12+\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x17.tfserving.v1.ModelSpec\x12\x38\n\x06inputs\x18\x02 \x03(\x0b\x32(.tfserving.v1.PredictRequest.InputsEntry\x12\x15\n\routput_filter\x18\x03 \x03(\t\x1aH\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.tfserving.v1.TensorProto:\x02\x38\x01\"\xc6\x01\n\x0fPredictResponse\x12;\n\x07outputs\x18\x01 \x03(\x0b\x32*.tfserving.v1.PredictResponse.OutputsEntry\x12+\n\nmodel_spec\x18\x02 \x01(\x0b\x32\x17.tfserving.v1.ModelSpec\x1aI\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.tfserving.v1.TensorProto:\x02\x38\x01\"\xc8\x01\n\x12PredictRequestHead\x12+\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x17.tfserving.v1.ModelSpec\x12<\n\x06inputs\x18\x02 \x03(\x0b\x32,.tfserving.v1.PredictRequestHead.InputsEntry\x1aG\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.tfserving.v1.TensorHead:\x02\x38\x01\"i\n\nTensorHead\x12%\n\x05\x64type\x18\x01 \x01(\x0e\x32\x16.tfserving.v1.DataType\x12\x34\n\x0ctensor_shape\x18\x02 \x01(\x0b\x32\x1e.tfserving.v1.TensorShapeProto\"B\n\x13PredictResponseHead\x12+\n\nmodel_spec\x18\x02 \x01(\x0b\x32\x17.tfserving.v1.ModelSpec2\xbe\x01\n\x11PredictionService\x12\x46\n\x07Predict\x12\x1c.tfserving.v1.PredictRequest\x1a\x1d.tfserving.v1.PredictResponse\x12\x61\n\x10GetModelMetadata\x12%.tfserving.v1.GetModelMetadataRequest\x1a&.tfserving.v1.GetModelMetadataResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtfserving/v1/prediction.proto\x12\x0ctfserving.v1\x1a\x1ctfserving/v1/inference.proto\x1a\x18tfserving/v1/model.proto\x1a\x19tfserving/v1/tensor.proto\"\xd8\x01\n\x0ePredictRequest\x12+\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x17.tfserving.v1.ModelSpec\x12\x38\n\x06inputs\x18\x02 \x03(\x0b\x32(.tfserving.v1.PredictRequest.InputsEntry\x12\x15\n\routput_filter\x18\x03 \x03(\t\x1aH\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.tfserving.v1.TensorProto:\x02\x38\x01\"\xc6\x01\n\x0fPredictResponse\x12;\n\x07outputs\x18\x01 \x03(\x0b\x32*.tfserving.v1.PredictResponse.OutputsEntry\x12+\n\nmodel_spec\x18\x02 \x01(\x0b\x32\x17.tfserving.v1.ModelSpec\x1aI\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.tfserving.v1.TensorProto:\x02\x38\x01\"\xc8\x01\n\x12PredictRequestHead\x12+\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x17.tfserving.v1.ModelSpec\x12<\n\x06inputs\x18\x02 \x03(\x0b\x32,.tfserving.v1.PredictRequestHead.InputsEntry\x1aG\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.tfserving.v1.TensorHead:\x02\x38\x01\"i\n\nTensorHead\x12%\n\x05\x64type\x18\x01 \x01(\x0e\x32\x16.tfserving.v1.DataType\x12\x34\n\x0ctensor_shape\x18\x02 \x01(\x0b\x32\x1e.tfserving.v1.TensorShapeProto\"B\n\x13PredictResponseHead\x12+\n\nmodel_spec\x18\x02 \x01(\x0b\x32\x17.tfserving.v1.ModelSpec2\xc0\x03\n\x11PredictionService\x12U\n\x08\x43lassify\x12#.tfserving.v1.ClassificationRequest\x1a$.tfserving.v1.ClassificationResponse\x12L\n\x07Regress\x12\x1f.tfserving.v1.RegressionRequest\x1a .tfserving.v1.RegressionResponse\x12\x46\n\x07Predict\x12\x1c.tfserving.v1.PredictRequest\x1a\x1d.tfserving.v1.PredictResponse\x12[\n\x0eMultiInference\x12#.tfserving.v1.MultiInferenceRequest\x1a$.tfserving.v1.MultiInferenceResponse\x12\x61\n\x10GetModelMetadata\x12%.tfserving.v1.GetModelMetadataRequest\x1a&.tfserving.v1.GetModelMetadataResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,22 +40,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PREDICTRESPONSE_OUTPUTSENTRY']._serialized_options = b'8\001'
   _globals['_PREDICTREQUESTHEAD_INPUTSENTRY']._loaded_options = None
   _globals['_PREDICTREQUESTHEAD_INPUTSENTRY']._serialized_options = b'8\001'
-  _globals['_PREDICTREQUEST']._serialized_start=101
-  _globals['_PREDICTREQUEST']._serialized_end=317
-  _globals['_PREDICTREQUEST_INPUTSENTRY']._serialized_start=245
-  _globals['_PREDICTREQUEST_INPUTSENTRY']._serialized_end=317
-  _globals['_PREDICTRESPONSE']._serialized_start=320
-  _globals['_PREDICTRESPONSE']._serialized_end=518
-  _globals['_PREDICTRESPONSE_OUTPUTSENTRY']._serialized_start=445
-  _globals['_PREDICTRESPONSE_OUTPUTSENTRY']._serialized_end=518
-  _globals['_PREDICTREQUESTHEAD']._serialized_start=521
-  _globals['_PREDICTREQUESTHEAD']._serialized_end=721
-  _globals['_PREDICTREQUESTHEAD_INPUTSENTRY']._serialized_start=650
-  _globals['_PREDICTREQUESTHEAD_INPUTSENTRY']._serialized_end=721
-  _globals['_TENSORHEAD']._serialized_start=723
-  _globals['_TENSORHEAD']._serialized_end=828
-  _globals['_PREDICTRESPONSEHEAD']._serialized_start=830
-  _globals['_PREDICTRESPONSEHEAD']._serialized_end=896
-  _globals['_PREDICTIONSERVICE']._serialized_start=899
-  _globals['_PREDICTIONSERVICE']._serialized_end=1089
+  _globals['_PREDICTREQUEST']._serialized_start=131
+  _globals['_PREDICTREQUEST']._serialized_end=347
+  _globals['_PREDICTREQUEST_INPUTSENTRY']._serialized_start=275
+  _globals['_PREDICTREQUEST_INPUTSENTRY']._serialized_end=347
+  _globals['_PREDICTRESPONSE']._serialized_start=350
+  _globals['_PREDICTRESPONSE']._serialized_end=548
+  _globals['_PREDICTRESPONSE_OUTPUTSENTRY']._serialized_start=475
+  _globals['_PREDICTRESPONSE_OUTPUTSENTRY']._serialized_end=548
+  _globals['_PREDICTREQUESTHEAD']._serialized_start=551
+  _globals['_PREDICTREQUESTHEAD']._serialized_end=751
+  _globals['_PREDICTREQUESTHEAD_INPUTSENTRY']._serialized_start=680
+  _globals['_PREDICTREQUESTHEAD_INPUTSENTRY']._serialized_end=751
+  _globals['_TENSORHEAD']._serialized_start=753
+  _globals['_TENSORHEAD']._serialized_end=858
+  _globals['_PREDICTRESPONSEHEAD']._serialized_start=860
+  _globals['_PREDICTRESPONSEHEAD']._serialized_end=926
+  _globals['_PREDICTIONSERVICE']._serialized_start=929
+  _globals['_PREDICTIONSERVICE']._serialized_end=1377
 # @@protoc_insertion_point(module_scope)

@@ -209,7 +209,7 @@ Global___TensorHead: _TypeAlias = TensorHead  # noqa: Y015
 
 @_typing.final
 class PredictResponseHead(_message.Message):
-    """The fields of a PredictResponse that say who answered."""
+    """The fields of a PredictResponse, a ClassificationResponse or a RegressionResponse that say who answered."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -67,10 +67,18 @@ def test_refuses_an_item_that_lacks_an_input(preprocessor: Preprocessor) -> None
     assert caught.value.field == 'inputs["ecg"]'
 
 
+def of_length(*lengths: int) -> TimeSeries:
+    return TimeSeries(channels=tuple(Channel(name="c", unit="", values=range(length)) for length in lengths), sampling_frequency_hz=0)
+
+
 @pytest.mark.parametrize(
-    ("value", "heavy"), [(AGE, False), (ECG, False), (None, False), (EncodedImage(content=b""), True), (DicomObject(content=b""), True)]
-)
-def test_only_what_is_decoded_is_heavy(preprocessor: Preprocessor, value: InputData | None, heavy: bool) -> None:
+    ("value", "heavy"),
+    [
+        (AGE, False), (ECG, False), (None, False), (EncodedImage(content=b""), True), (DicomObject(content=b""), True),
+        (of_length(5000, 5000), False), (of_length(5000, 5001), True), (of_length(*[1000] * 12), True),
+    ],
+)  # fmt: skip
+def test_only_what_takes_long_to_decode_or_to_convert_is_heavy(preprocessor: Preprocessor, value: InputData | None, heavy: bool) -> None:
     assert preprocessor.is_heavy(Item(inputs={"age": AGE, "other": value})) is heavy
 
 

@@ -1,6 +1,7 @@
 """Time series from callers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,6 +54,31 @@ def test_places_channels_by_name_in_any_order(prepare: Prepare, rows: list[tuple
 
     assert tensor.dtype is DType.FLOAT32
     np.testing.assert_array_equal(tensor.array, np.array(rows, dtype=np.float32))
+
+
+class Noting(Sequence[float]):
+    """Values that note how many were asked for at once."""
+
+    def __init__(self, values: Sequence[float]) -> None:
+        self.values, self.most = values, 0
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, at: Any) -> Any:
+        part = self.values[at]
+        self.most = max(self.most, len(part) if isinstance(at, slice) else 1)
+        return part
+
+
+def test_a_long_series_is_converted_in_parts_so_that_other_threads_get_their_turn(prepare: Prepare) -> None:
+    first, second = Noting([float(value) for value in range(25_001)]), Noting([0.5] * 25_001)
+    channels = Channel(name="I", unit="mV", values=first), Channel(name="SpO2", unit="%", values=second)
+
+    tensor = prepare(spec(), series(*channels))
+
+    np.testing.assert_array_equal(tensor.array, np.column_stack([np.arange(25_001), np.full(25_001, 0.5)]))
+    assert (first.most, second.most) == (10_000, 10_000)
 
 
 @pytest.mark.parametrize(

@@ -118,9 +118,13 @@ def test_the_methods_are_these_and_ask_leave_for_this() -> None:
         "medserve.v1.InferenceService/Infer": Action.INFER,
         "medserve.v1.CatalogService/ListModels": Action.READ,
         "medserve.v1.CatalogService/GetModel": Action.READ,
+        "tensorflow.serving.PredictionService/Classify": Action.INFER,
+        "tensorflow.serving.PredictionService/Regress": Action.INFER,
         "tensorflow.serving.PredictionService/Predict": Action.INFER,
+        "tensorflow.serving.PredictionService/MultiInference": Action.INFER,
         "tensorflow.serving.PredictionService/GetModelMetadata": Action.READ,
         "tensorflow.serving.ModelService/GetModelStatus": Action.READ,
+        "tensorflow.serving.ModelService/HandleReloadConfigRequest": Action.RELOAD,
     }
 
 
@@ -137,7 +141,7 @@ def test_the_handler_knows_of_a_call_what_the_transport_knows() -> None:
 
     (call,) = seen
     assert answer == b"abc!"
-    assert (call.method, call.action, call.authorization, call.size_bytes, call.selector) == ("/s/m", Action.INFER, "Bearer k", 3, None)
+    assert (call.method, call.action, call.authorization, call.size_bytes, call.selectors) == ("/s/m", Action.INFER, "Bearer k", 3, ())
     assert len(call.request_id) == 16
 
 

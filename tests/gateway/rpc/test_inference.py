@@ -32,7 +32,7 @@ from gateway.tensor import DType, Tensor
 from medserve.v1 import inference_pb2, tensor_pb2
 
 BARE = Call(
-    method="/medserve.v1.InferenceService/Infer", action=Action.INFER, request_id="bare", selector=None,
+    method="/medserve.v1.InferenceService/Infer", action=Action.INFER, request_id="bare",
     authorization="", timeout_seconds=None, size_bytes=0,
 )  # fmt: skip
 MANIFEST = Manifest(
@@ -91,7 +91,7 @@ def serialized(**fields: Any) -> bytes:
 def test_a_request_means_this() -> None:
     call, item, _ = infer(REQUEST)
 
-    assert call.selector == Selector(model="digits", label="stable")
+    assert call.selectors == (Selector(model="digits", label="stable"),)
     assert (call.request_id, call.study_key, call.patient_key, call.purpose_of_use) == ("r-", "study", "pat", PurposeOfUse.TREATMENT)
     assert call.declarations == (TensorDeclaration(field='inputs["x"].tensor.shape', shape=(2,)),)
     assert item.inputs == {"x": DeclaredTensor(dtype=DType.FLOAT32, shape=(2,), content=b"12345678901")}
@@ -122,7 +122,7 @@ def test_an_answer_without_them_holds_none() -> None:
         ),
         (
             {"time_series": {"channels": [{"name": "I", "unit": "mV", "values": [1, 2]}], "sampling_frequency_hz": 100}},
-            TimeSeries(channels=(Channel(name="I", unit="mV", values=(1.0, 2.0)),), sampling_frequency_hz=100),
+            TimeSeries(channels=(Channel(name="I", unit="mV", values=[1.0, 2.0]),), sampling_frequency_hz=100),
         ),
     ],
 )
@@ -144,7 +144,7 @@ def test_an_input_means_this(value: dict[str, Any], meant: object) -> None:
 def test_a_selector_means_this(model: dict[str, Any], selector: Selector) -> None:
     call, _, _ = infer(serialized(model=model))
 
-    assert call.selector == selector
+    assert call.selectors == (selector,)
 
 
 def test_an_unknown_purpose_is_recorded_as_none() -> None:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 SERVICES = {
     "medserve.v1.InferenceService": ("Infer",),
     "medserve.v1.CatalogService": ("ListModels", "GetModel"),
-    "tensorflow.serving.PredictionService": ("Predict", "GetModelMetadata"),
-    "tensorflow.serving.ModelService": ("GetModelStatus",),
+    "tensorflow.serving.PredictionService": ("Classify", "Regress", "Predict", "MultiInference", "GetModelMetadata"),
+    "tensorflow.serving.ModelService": ("GetModelStatus", "HandleReloadConfigRequest"),
     "grpc.health.v1.Health": ("Check", "List", "Watch"),
     "grpc.reflection.v1alpha.ServerReflection": ("ServerReflectionInfo",),
 }

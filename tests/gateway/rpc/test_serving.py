@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import numpy as np
 import pytest
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    model_management_pb2,
+    model_pb2,
+    predict_pb2,
+    regression_pb2,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +27,17 @@ if TYPE_CHECKING:
 
 QUEUE_FULL = "The batch scheduling queue to which this task was submitted is full; currently 2 batches enqueued and max_enqueued_batches is 2"
 LABELS_NULL = "Model labels does not init yet.stable"
+RECORD = model_pb2.ModelSpec(name="record")
+# A request of every method that the drop-in passes on, and the stub that sends it.
+REQUESTS: dict[str, tuple[str, Any]] = {
+    "Classify": ("prediction", classification_pb2.ClassificationRequest(model_spec=RECORD)),
+    "Regress": ("prediction", regression_pb2.RegressionRequest(model_spec=RECORD)),
+    "Predict": ("prediction", predict_pb2.PredictRequest(model_spec=RECORD)),
+    "MultiInference": ("prediction", inference_pb2.MultiInferenceRequest(tasks=[inference_pb2.InferenceTask(model_spec=RECORD)])),
+    "GetModelMetadata": ("prediction", get_model_metadata_pb2.GetModelMetadataRequest(model_spec=RECORD)),
+    "GetModelStatus": ("models", get_model_status_pb2.GetModelStatusRequest(model_spec=RECORD)),
+    "HandleReloadConfigRequest": ("models", model_management_pb2.ReloadConfigRequest()),
+}
 
 
 def predict_request(model: str = "record", *, version: int | None = None, label: str = "", floats: int = 3) -> predict_pb2.PredictRequest:
@@ -169,7 +189,7 @@ def test_any_number_of_rows_passes_and_so_does_another_signature(gateway: Runnin
         assert peer.last() == request.SerializeToString()
 
 
-@pytest.mark.parametrize("method", ["Predict", "GetModelMetadata", "GetModelStatus"])
+@pytest.mark.parametrize("method", REQUESTS)
 @pytest.mark.parametrize(
     ("code", "message"),
     [
@@ -186,18 +206,11 @@ def test_any_number_of_rows_passes_and_so_does_another_signature(gateway: Runnin
 )
 def test_a_refusal_is_relayed_as_it_is(gateway: Running, peer: Peer, method: str, code: grpc.StatusCode, message: str) -> None:
     peer.script[method] = lambda _, context: peer.refuse(context, code, message)
-    call: Callable[..., Any]
-    request: Any
-    if method == "GetModelStatus":
-        call, request = gateway.models.GetModelStatus, get_model_status_pb2.GetModelStatusRequest()
-    elif method == "GetModelMetadata":
-        call, request = gateway.prediction.GetModelMetadata, get_model_metadata_pb2.GetModelMetadataRequest()
-    else:
-        call, request = gateway.prediction.Predict, predict_pb2.PredictRequest()
-    request.model_spec.name = "record"
+    service, request = REQUESTS[method]
+    is_reload = method == "HandleReloadConfigRequest"
 
     with pytest.raises(grpc.RpcError) as caught:
-        call(request, metadata=gateway.metadata(), timeout=10)
+        getattr(getattr(gateway, service), method)(request, metadata=gateway.metadata("operator" if is_reload else "full"), timeout=10)
 
     error: Any = caught.value
     assert (error.code(), error.details(), error.trailing_metadata()) == (code, message, ())
