@@ -1,5 +1,9 @@
-"""Someone else's client, unchanged: TensorFlow Serving's own stubs, and a client that knows nothing but reflection."""
+"""Someone else's client, unchanged: TensorFlow Serving's own stubs, OpenVINO's client, and one that knows nothing but reflection."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -79,6 +83,44 @@ def test_without_a_key_nothing_is_answered(caller: "Caller") -> None:
     assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
+# It has no place for metadata; gRPC's own call credentials send a key as what a Bearer token is. It always names a version: without one it
+# asks for version 0, which TensorFlow Serving doesn't have. In a process of its own: its stubs register the names of TensorFlow Serving's.
+OVMSCLIENT = """
+import json, sys
+import grpc, numpy as np
+from ovmsclient.tfs_compat.grpc.serving_client import GrpcClient
+from ovmsclient.tfs_compat.protos.tensorflow_serving.apis.model_service_pb2_grpc import ModelServiceStub
+from ovmsclient.tfs_compat.protos.tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
+
+target, ca_file, key_file, images = sys.argv[1:]
+key = grpc.access_token_call_credentials(open(key_file).read().strip())
+channel = grpc.secure_channel(target, grpc.composite_channel_credentials(grpc.ssl_channel_credentials(open(ca_file, "rb").read()), key))
+client = GrpcClient(channel, PredictionServiceStub(channel), ModelServiceStub(channel))
+found = {"status": client.get_model_status("digits", 1), "metadata": client.get_model_metadata("digits", 1)}
+found["probabilities"] = client.predict({"images": np.load(images)}, "digits", 1).tolist()
+try:
+    client.predict({"images": np.load(images)}, "nope", 1)
+except Exception as error:
+    found["refused"] = [type(error).__name__, str(error)]
+print(json.dumps(found))
+"""
+
+
+def test_ovmsclient_needs_a_channel_with_a_ca_and_a_key(caller: "Caller", digit: NDArray[np.uint8], tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", digit[np.newaxis, :, :, np.newaxis])
+    arguments = [caller.stack.target, caller.stack.ca_file, caller.key_file, tmp_path / "images.npy"]
+
+    done = subprocess.run([sys.executable, "-c", OVMSCLIENT, *arguments], capture_output=True, text=True, check=False, timeout=100)
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["status"] == {"1": {"state": "AVAILABLE", "error_code": 0, "error_message": ""}}
+    assert found["metadata"]["model_version"] == 1
+    assert list(found["metadata"]["inputs"]) == ["images"]
+    assert np.shape(found["probabilities"]) == (1, 10)
+    assert found["refused"] == ["ModelNotFoundError", "Error occurred during handling the request: Servable not found for request: Specific(nope, 1)"]
+
+
 def test_a_client_that_knows_only_reflection_finds_and_calls_everything(caller: "Caller", digit_request: inference_pb2.InferRequest) -> None:
     database = ProtoReflectionDescriptorDatabase(caller.channel)
     pool = descriptor_pool.DescriptorPool(database)
@@ -98,9 +140,13 @@ def test_a_client_that_knows_only_reflection_finds_and_calls_everything(caller: 
         "medserve.v1.InferenceService/Infer",
         "medserve.v1.CatalogService/ListModels",
         "medserve.v1.CatalogService/GetModel",
+        "tensorflow.serving.PredictionService/Classify",
+        "tensorflow.serving.PredictionService/Regress",
         "tensorflow.serving.PredictionService/Predict",
+        "tensorflow.serving.PredictionService/MultiInference",
         "tensorflow.serving.PredictionService/GetModelMetadata",
         "tensorflow.serving.ModelService/GetModelStatus",
+        "tensorflow.serving.ModelService/HandleReloadConfigRequest",
         "grpc.health.v1.Health/Check",
         "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
     } <= methods
