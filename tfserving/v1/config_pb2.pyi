@@ -80,6 +80,8 @@ class BatchingParameters(_message.Message):
     MAX_ENQUEUED_BATCHES_FIELD_NUMBER: _builtins.int
     NUM_BATCH_THREADS_FIELD_NUMBER: _builtins.int
     THREAD_POOL_NAME_FIELD_NUMBER: _builtins.int
+    ENABLE_LARGE_BATCH_SPLITTING_FIELD_NUMBER: _builtins.int
+    MAX_EXECUTION_BATCH_SIZE_FIELD_NUMBER: _builtins.int
     ALLOWED_BATCH_SIZES_FIELD_NUMBER: _builtins.int
     PAD_VARIABLE_LENGTH_INPUTS_FIELD_NUMBER: _builtins.int
     pad_variable_length_inputs: _builtins.bool
@@ -105,6 +107,14 @@ class BatchingParameters(_message.Message):
         """The name of the pool of those threads."""
 
     @_builtins.property
+    def enable_large_batch_splitting(self) -> _wrappers_pb2.BoolValue:
+        """Whether a request of more rows than a batch may have is run in parts."""
+
+    @_builtins.property
+    def max_execution_batch_size(self) -> _wrappers_pb2.Int64Value:
+        """The most rows that run at once, where requests are split; at most `max_batch_size`."""
+
+    @_builtins.property
     def allowed_batch_sizes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """The sizes to which a batch is padded, in growing order; the last is `max_batch_size`. Any size where empty."""
 
@@ -116,13 +126,49 @@ class BatchingParameters(_message.Message):
         max_enqueued_batches: _wrappers_pb2.Int64Value | None = ...,
         num_batch_threads: _wrappers_pb2.Int64Value | None = ...,
         thread_pool_name: _wrappers_pb2.StringValue | None = ...,
+        enable_large_batch_splitting: _wrappers_pb2.BoolValue | None = ...,
+        max_execution_batch_size: _wrappers_pb2.Int64Value | None = ...,
         allowed_batch_sizes: _abc.Iterable[_builtins.int] | None = ...,
         pad_variable_length_inputs: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["batch_timeout_micros", b"batch_timeout_micros", "max_batch_size", b"max_batch_size", "max_enqueued_batches", b"max_enqueued_batches", "num_batch_threads", b"num_batch_threads", "thread_pool_name", b"thread_pool_name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch_timeout_micros", b"batch_timeout_micros", "enable_large_batch_splitting", b"enable_large_batch_splitting", "max_batch_size", b"max_batch_size", "max_enqueued_batches", b"max_enqueued_batches", "max_execution_batch_size", b"max_execution_batch_size", "num_batch_threads", b"num_batch_threads", "thread_pool_name", b"thread_pool_name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_batch_sizes", b"allowed_batch_sizes", "batch_timeout_micros", b"batch_timeout_micros", "max_batch_size", b"max_batch_size", "max_enqueued_batches", b"max_enqueued_batches", "num_batch_threads", b"num_batch_threads", "pad_variable_length_inputs", b"pad_variable_length_inputs", "thread_pool_name", b"thread_pool_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_batch_sizes", b"allowed_batch_sizes", "batch_timeout_micros", b"batch_timeout_micros", "enable_large_batch_splitting", b"enable_large_batch_splitting", "max_batch_size", b"max_batch_size", "max_enqueued_batches", b"max_enqueued_batches", "max_execution_batch_size", b"max_execution_batch_size", "num_batch_threads", b"num_batch_threads", "pad_variable_length_inputs", b"pad_variable_length_inputs", "thread_pool_name", b"thread_pool_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchingParameters: _TypeAlias = BatchingParameters  # noqa: Y015
+
+@_typing.final
+class SSLConfig(_message.Message):
+    """`tensorflow.serving.SSLConfig`: the file behind `--ssl_config_file`. What it holds is PEM, and not the names of files."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_KEY_FIELD_NUMBER: _builtins.int
+    SERVER_CERT_FIELD_NUMBER: _builtins.int
+    CUSTOM_CA_FIELD_NUMBER: _builtins.int
+    CLIENT_VERIFY_FIELD_NUMBER: _builtins.int
+    server_key: _builtins.str
+    """The server's private key."""
+    server_cert: _builtins.str
+    """The server's certificate chain."""
+    custom_ca: _builtins.str
+    """The CAs that clients' certificates come from; none where empty."""
+    client_verify: _builtins.bool
+    """Whether a client has to show a certificate."""
+    def __init__(
+        self,
+        *,
+        server_key: _builtins.str = ...,
+        server_cert: _builtins.str = ...,
+        custom_ca: _builtins.str = ...,
+        client_verify: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_verify", b"client_verify", "custom_ca", b"custom_ca", "server_cert", b"server_cert", "server_key", b"server_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SSLConfig: _TypeAlias = SSLConfig  # noqa: Y015
