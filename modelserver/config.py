@@ -126,6 +126,15 @@ class Batching:
     max_enqueued_batches: int = 10
     num_batch_threads: int = field(default_factory=lambda: os.cpu_count() or 1)
     allowed_batch_sizes: tuple[int, ...] = ()
+    enable_large_batch_splitting: bool = False
+    max_execution_batch_size: int | None = None
+
+    @property
+    def sizes_to_run(self) -> tuple[int, ...]:
+        """The sizes that a batch is padded to, the last of them being the most rows that run at once; empty where any size is run."""
+        if self.allowed_batch_sizes or not self.enable_large_batch_splitting:
+            return self.allowed_batch_sizes
+        return (self.max_execution_batch_size or self.max_batch_size,)
 
     def __post_init__(self) -> None:
         """Raises ConfigError for what the kernel would refuse, or abort the process for."""

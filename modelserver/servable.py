@@ -2,75 +2,90 @@
 
 import gc
 import threading
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
-import grpc
 import structlog
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
-from tensorflow_serving.apis import predict_pb2
+from tensorflow.python.framework import op_def_registry
 
-from modelserver.batching import Unbatchable, batched_outputs
+from modelserver.batching import Batcher, Unbatchable
 from modelserver.config import Batching
-from modelserver.errors import ServingError, invalid_argument, not_found
-from modelserver.signature import BatchedCall, Signature
+from modelserver.errors import ServingError, invalid_argument
+from modelserver.session import Session
+from modelserver.signature import Signature
 
 _log = structlog.get_logger("modelserver.servable")
 
 DEFAULT_SIGNATURE = "serving_default"
 
+# Their kernels read dimensions of a tensor without a look at its rank, and the process aborts. The convolutions and poolings of oneDNN do so too:
+# they are known by their `data_format`.
+_ABORTING = frozenset({"LSTMBlockCell", "BlockLSTM", "BlockLSTMV2", "GRUBlockCell"})
+_LAYOUT = "data_format"
+_loads = count()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadOptions:
+    """How models are loaded."""
+
+    tags: tuple[str, ...] = (tf.saved_model.SERVING,)
+    session_config: config_pb2.ConfigProto
+    batching: Batching | None = None
+    """How requests are gathered; None where they aren't."""
+    as_content: bool = False
+    """Whether replies hold tensors as the bytes that they are in memory."""
+    allowed_ops: frozenset[str] | None = None
+    """The operations that a model may have; None for any."""
+
 
 class Servable:
     """One version, loaded. `acquire` and `release` count the requests that it answers, so that it is closed after the last."""
 
-    def __init__(self, name: str, version: int, folder: Path, *, session_config: config_pb2.ConfigProto, batching: Batching | None = None) -> None:
-        """Loads the SavedModel; `batching` where requests are gathered. Raises ServingError with TensorFlow's own words where it can't be."""
+    def __init__(self, name: str, version: int, folder: Path, options: LoadOptions) -> None:
+        """Loads the SavedModel. Raises ServingError with TensorFlow's own words where it can't be."""
         self.name = name
         self.version = version
         self.folder = folder
         self._active = 0
         self._closing = False
         self._idle = threading.Condition()
-        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=session_config)
+        self.session = Session(folder, tags=options.tags, config=options.session_config, allowed_ops=options.allowed_ops)
         try:
-            with self._session.graph.as_default():
-                meta = tf.compat.v1.saved_model.loader.load(self._session, [tf.saved_model.SERVING], str(folder))
-            self.signature_def = dict(meta.signature_def)
+            self.signature_def = self.session.signature_def
+            load_number = next(_loads)
+            checks_shape = _can_abort(self.session.ops)
             self.signatures = {
-                key: Signature(self._session, definition, batched=self._batched(key, definition, batching))
+                key: Signature(
+                    self.session,
+                    definition,
+                    batching=options.batching,
+                    batcher=self._batcher(key, definition, options.batching, load_number),
+                    checks_shape=checks_shape,
+                    as_content=options.as_content,
+                )
                 for key, definition in self.signature_def.items()
                 if definition.outputs and _is_dense(definition)
             }
-        except (tf.errors.OpError, OSError, RuntimeError, ValueError) as error:
-            self._session.close()
-            raise _as_status(error, folder) from None
+        except (tf.errors.OpError, ValueError) as error:
+            self.session.close()
+            raise ServingError.of(error) if isinstance(error, tf.errors.OpError) else invalid_argument(f"Can't run {folder}: {error}") from None
         except BaseException:
-            self._session.close()
+            self.session.close()
             raise
 
-    def _batched(self, key: str, definition: meta_graph_pb2.SignatureDef, batching: Batching | None) -> BatchedCall | None:
+    def _batcher(self, key: str, definition: meta_graph_pb2.SignatureDef, batching: Batching | None, load_number: int) -> Batcher | None:
         if batching is None:
             return None
         try:
-            outputs = batched_outputs(self._session.graph, definition, batching)
+            # TensorFlow keeps queues by name in the whole process: two loads of one version mustn't share any.
+            return Batcher(self.session, f"{self.name}/{self.version}/{key}/{load_number}", definition, batching)
         except Unbatchable as error:
             _log.info("not batched", model=self.name, version=self.version, signature=key, why=str(error))
             return None
-        return BatchedCall(outputs=outputs, max_batch_size=batching.max_batch_size)
-
-    def predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
-        """Answers a request that means this version. Raises ServingError."""
-        key = request.model_spec.signature_name or DEFAULT_SIGNATURE
-        signature = self.signatures.get(key)
-        if signature is None:
-            message = f'Serving signature key "{key}" not found.'
-            raise ServingError(grpc.StatusCode.FAILED_PRECONDITION, message)
-        response = predict_pb2.PredictResponse()
-        signature.run(request.inputs, tuple(request.output_filter), response.outputs)
-        response.model_spec.name = self.name
-        response.model_spec.version.value = self.version
-        response.model_spec.signature_name = key
-        return response
 
     def acquire(self) -> bool:
         """Counts a request in; False where the version is being unloaded."""
@@ -93,9 +108,8 @@ class Servable:
             self._closing = True
             self._idle.wait_for(lambda: not self._active)
         self.signatures = {}
-        self._session.close()
-        # Its memory goes with the session's last reference, and there are circles of them in a graph: two versions are a lot to hold.
-        self._session = None
+        self.session.close()
+        # There are circles of references in a graph: two versions are a lot to hold.
         gc.collect()
 
 
@@ -105,13 +119,7 @@ def _is_dense(definition: meta_graph_pb2.SignatureDef) -> bool:
     return all(info.WhichOneof("encoding") == "name" and info.dtype for info in infos)
 
 
-def _as_status(error: Exception, folder: Path) -> ServingError:
-    """What TensorFlow's loader raises, as TensorFlow Serving says it."""
-    match error:
-        case tf.errors.OpError():
-            return ServingError.of(error)
-        case OSError():
-            return not_found(f"Specified file path does not appear to contain a SavedModel bundle, or not a whole one: {folder}")
-        case RuntimeError():
-            return not_found(f"Could not find meta graph def matching supplied tags: {{ {tf.saved_model.SERVING} }} at {folder}")
-    return invalid_argument(f"Can't load the graph at {folder}: {error}")
+def _can_abort(ops: frozenset[str]) -> bool:
+    """Whether a tensor of a wrong shape can end the process. Where none can, shapes are left to the graph, as TensorFlow Serving leaves them."""
+    definitions = (op_def_registry.get(op) for op in ops)
+    return bool(ops & _ABORTING) or any(found is not None and any(attr.name == _LAYOUT for attr in found.attr) for found in definitions)

@@ -11,18 +11,21 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow.core.protobuf import config_pb2
 
+from modelserver.api import Api
 from modelserver.config import ConfigError
 from modelserver.config_watch import ConfigWatch
 from modelserver.flags import Flags
 from modelserver.manager import Manager
 from modelserver.metrics import Metrics
-from modelserver.servable import Servable
+from modelserver.servable import LoadOptions, Servable
 from modelserver.services import register
 
 _log = structlog.get_logger("modelserver.server")
 
 _DRAIN_SECONDS = 30.0
 _READINESS_SECONDS = 0.2
+# Health watches and reloads that wait hold one each; they are made when they are needed.
+_CONTROL_THREADS = 256
 # The names that TensorFlow Serving answers for.
 _HEALTH_NAMES = ("", "ModelService", "PredictionService")
 
@@ -37,7 +40,7 @@ def serve(flags: Flags) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     session_config = config_pb2.ConfigProto(intra_op_parallelism_threads=flags.intra_op_threads, inter_op_parallelism_threads=flags.inter_op_threads)
-    load = partial(Servable, session_config=session_config, batching=flags.batching)
+    load = partial(Servable, options=LoadOptions(session_config=session_config, batching=flags.batching))
     manager = Manager(flags.models, poll_seconds=flags.poll_seconds, load=load)
     metrics = Metrics(manager.knows)
     # Calls beyond the threads wait; TensorFlow Serving refuses them.
@@ -45,8 +48,9 @@ def serve(flags: Flags) -> None:
         ThreadPoolExecutor(flags.threads, thread_name_prefix="call"),
         options=(("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)),
     )
-    register(server, manager, metrics)
-    status = health.HealthServicer()
+    control = ThreadPoolExecutor(_CONTROL_THREADS, thread_name_prefix="control")
+    register(server, Api(manager), metrics, control)
+    status = health.HealthServicer(experimental_thread_pool=control)
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     _set_health(status, health_pb2.HealthCheckResponse.NOT_SERVING)
     port = _listen(server, flags)

@@ -1,128 +1,119 @@
-"""The gRPC services, in TensorFlow Serving's order of checks."""
+"""The gRPC services: bytes in, a call of the API, bytes out.
+
+Requests and replies are parsed and built here, and not by gRPC: what can't be parsed gets TensorFlow Serving's answer, and a reply of arrays is
+joined once from its parts.
+"""
 
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 import structlog
-from google.protobuf import any_pb2
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
+from google.protobuf.message import DecodeError, Message
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2, predict_pb2
 
-from modelserver.errors import ServingError, cut, invalid_argument
-from modelserver.manager import Manager
+from modelserver.api import Api
+from modelserver.errors import ServingError, cut
 from modelserver.metrics import Metrics
-from modelserver.servable import Servable
+from modelserver.predict import Prediction
+from modelserver.tensor import delimited
 
 _log = structlog.get_logger("modelserver.services")
 
-_SIGNATURE_DEF = "signature_def"
+PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
+MODEL_SERVICE = "tensorflow.serving.ModelService"
+_MODEL_SPEC_FIELD = predict_pb2.PredictResponse.DESCRIPTOR.fields_by_name["model_spec"].number
+
+Handle = Callable[[Any, grpc.ServicerContext], bytes]
 
 
-@contextmanager
-def _boundary(context: grpc.ServicerContext, failed: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Turns what is raised within into a status. Of what nobody foresaw, neither the caller nor the log gets the text: it may hold what was sent."""
-    try:
-        yield
-    except ServingError as error:
-        status = error
-    except Exception as error:  # noqa: BLE001 - the boundary
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        _log.error("a call failed inside the server", kind=type(error).__name__, where=f"{frame.filename}:{frame.lineno}")
-        status = ServingError(grpc.StatusCode.INTERNAL, "the model server failed; its log says where")
-    else:
-        return
-    failed()
-    context.abort(status.code, cut(status.message))
+def register(server: grpc.Server, api: Api, metrics: Metrics, control: ThreadPoolExecutor) -> None:
+    """Puts the services on a server. What isn't implemented answers UNIMPLEMENTED.
+
+    What looks at models or changes them runs on the threads of `control`: it is answered while every other thread is busy with predictions, and
+    a reload that waits takes none of those.
+    """
+    predicted = {"Predict": (predict_pb2.PredictRequest, lambda request, _: encode(api.predict(request)))}
+    looked_at = {"GetModelMetadata": (get_model_metadata_pb2.GetModelMetadataRequest, _message(api.get_model_metadata))}
+    models = {"GetModelStatus": (get_model_status_pb2.GetModelStatusRequest, _message(api.get_model_status))}
+    inference = {name: _counted(kind, handle, metrics) for name, (kind, handle) in predicted.items()}
+    _add(server, PREDICTION_SERVICE, {**inference, **{name: _on(control, _uncounted(*row)) for name, row in looked_at.items()}})
+    _add(server, MODEL_SERVICE, {name: _on(control, _uncounted(*row)) for name, row in models.items()})
 
 
-def _check_spec(request: Any) -> None:  # noqa: ANN401 - the requests share the field, and no type
-    if not request.HasField("model_spec"):
-        message = "Missing ModelSpec"
-        raise invalid_argument(message)
+def encode(prediction: Prediction) -> bytes:
+    """A PredictResponse, as it goes on the wire."""
+    servable = prediction.servable
+    spec = model_pb2.ModelSpec(name=servable.name, signature_name=prediction.signature_key)
+    spec.version.value = servable.version
+    return b"".join((*prediction.signature.encode(prediction.outputs), *delimited(_MODEL_SPEC_FIELD, [spec.SerializeToString()])))
 
 
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):  # type: ignore[misc]
-    """`tensorflow.serving.PredictionService`: `Predict` and `GetModelMetadata`."""
+def _message(answer: Callable[[Any], Message]) -> Handle:
+    return lambda request, _: answer(request).SerializeToString()
 
-    def __init__(self, manager: Manager, metrics: Metrics) -> None:
-        """Takes the models."""
-        self._manager = manager
-        self._metrics = metrics
 
-    def Predict(self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext) -> predict_pb2.PredictResponse:  # noqa: N802
-        """Runs a signature on named tensors. One whose caller has gone, or whose time is up, before a thread takes it, gRPC drops."""
+def _add(server: grpc.Server, service: str, behaviors: dict[str, Callable[..., bytes]]) -> None:
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {}
+    for name, behavior in behaviors.items():
+        handlers[name] = grpc.unary_unary_rpc_method_handler(behavior)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+
+
+def _on(threads: ThreadPoolExecutor, behavior: Callable[..., bytes]) -> Callable[..., bytes]:
+    """Has a method answered by these threads. gRPC marks the name as experimental; without it all methods share one pool."""
+    behavior.experimental_thread_pool = threads  # type: ignore[attr-defined]
+    return behavior
+
+
+def _counted(kind: type[Message], handle: Handle, metrics: Metrics) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+    """A method that is counted and timed, by the model that is asked."""
+
+    def call(raw: bytes, context: grpc.ServicerContext) -> bytes:
         started = time.perf_counter()
-        name = request.model_spec.name
-        with _boundary(context, failed=lambda: self._metrics.count(name, ok=False)):
-            _check_spec(request)
-            with self._manager.serving(request.model_spec) as servable:
-                response = servable.predict(request)
-        self._metrics.count(name, ok=True, seconds=time.perf_counter() - started)
-        return response
+        request = _parse(kind, raw, context)
+        try:
+            reply = handle(request, context)
+        except Exception as error:  # noqa: BLE001 - the boundary
+            metrics.count(request.model_spec.name, ok=False)
+            status = _status(error)
+        else:
+            metrics.count(request.model_spec.name, ok=True, seconds=time.perf_counter() - started)
+            return reply
+        return context.abort(status.code, cut(status.message))
 
-    def GetModelMetadata(  # noqa: N802
-        self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: grpc.ServicerContext
-    ) -> get_model_metadata_pb2.GetModelMetadataResponse:
-        """Reads the signatures of a model."""
-        with _boundary(context):
-            _check_spec(request)
-            if not request.metadata_field:
-                message = "GetModelMetadataRequest must specify at least one metadata_field"
-                raise invalid_argument(message)
-            for field in request.metadata_field:
-                if field != _SIGNATURE_DEF:
-                    message = f"Metadata field {field} is not supported"
-                    raise invalid_argument(message)
-            with self._manager.serving(request.model_spec) as servable:
-                return _metadata(servable)
+    return call
 
 
-def _metadata(servable: Servable) -> get_model_metadata_pb2.GetModelMetadataResponse:
-    signatures = get_model_metadata_pb2.SignatureDefMap()
-    for key, definition in servable.signature_def.items():
-        signatures.signature_def[key].CopyFrom(definition)
-    packed = any_pb2.Any()
-    packed.Pack(signatures)
-    response = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=model_pb2.ModelSpec(name=servable.name))
-    response.model_spec.version.value = servable.version
-    response.metadata[_SIGNATURE_DEF].CopyFrom(packed)
-    return response
+def _uncounted(kind: type[Message], handle: Handle) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+    """A method that TensorFlow Serving doesn't count either."""
+
+    def call(raw: bytes, context: grpc.ServicerContext) -> bytes:
+        request = _parse(kind, raw, context)
+        try:
+            return handle(request, context)
+        except Exception as error:  # noqa: BLE001 - the boundary
+            status = _status(error)
+        return context.abort(status.code, cut(status.message))
+
+    return call
 
 
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore[misc]
-    """`tensorflow.serving.ModelService`: `GetModelStatus`."""
-
-    def __init__(self, manager: Manager) -> None:
-        """Takes the models."""
-        self._manager = manager
-
-    def GetModelStatus(  # noqa: N802
-        self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
-    ) -> get_model_status_pb2.GetModelStatusResponse:
-        """Where the versions of a model stand. A label is ignored, as TensorFlow Serving does."""
-        with _boundary(context):
-            _check_spec(request)
-            version = request.model_spec.version.value if request.model_spec.HasField("version") else None
-            statuses = self._manager.statuses(request.model_spec.name, version)
-        response = get_model_status_pb2.GetModelStatusResponse()
-        for number, status in statuses:
-            row = response.model_version_status.add(version=number, state=status.state)
-            row.status.error_code = 0 if status.error is None else status.error.code.value[0]
-            row.status.error_message = "" if status.error is None else status.error.message
-        return response
+def _parse(kind: type[Message], raw: bytes, context: grpc.ServicerContext) -> Any:  # noqa: ANN401 - of that kind
+    try:
+        return kind.FromString(raw)
+    except DecodeError:
+        # TensorFlow Serving's gRPC says nothing more.
+        return context.abort(grpc.StatusCode.INTERNAL, "")
 
 
-def register(server: grpc.Server, manager: Manager, metrics: Metrics) -> None:
-    """Puts the services on a server. What isn't implemented answers UNIMPLEMENTED."""
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(manager, metrics), server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(manager), server)
+def _status(error: Exception) -> ServingError:
+    """The status of what was raised. Of what nobody foresaw, neither the caller nor the log gets the text: it may hold what was sent."""
+    if isinstance(error, ServingError):
+        return error
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    _log.error("a call failed inside the server", kind=type(error).__name__, where=f"{frame.filename}:{frame.lineno}")
+    return ServingError(grpc.StatusCode.INTERNAL, "the model server failed; its log says where")

@@ -1,31 +1,25 @@
-"""One signature of a loaded model: what it checks of a request, in which order, and how it runs."""
+"""One signature of a loaded model: what `Predict` checks of a request, in which order, and how the graph is run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-import grpc
-import structlog
+import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.core.framework import tensor_pb2
-from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
 
+from modelserver.batching import Batcher, check_task
+from modelserver.config import Batching
 from modelserver.errors import ServingError, invalid_argument
-from modelserver.tensor import array_writer, check_shape, declared_shape, read_tensor, type_name
-
-_log = structlog.get_logger("modelserver.signature")
+from modelserver.session import Session
+from modelserver.tensor import Parts, check_shape, declared_shape, delimited, read_tensor, tensor_writer, type_name
 
 Inputs = Mapping[str, tensor_pb2.TensorProto]
+Outputs = dict[str, NDArray[Any]]
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BatchedCall:
-    """Where a signature's outputs are found when it is run in batches, and the most rows of a request."""
-
-    outputs: Mapping[str, str]
-    max_batch_size: int
+_OUTPUTS_FIELD, _KEY_FIELD, _VALUE_FIELD = 1, 1, 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,63 +35,89 @@ class _Input:
 class Signature:
     """One signature of a loaded model."""
 
-    def __init__(self, session: tf.compat.v1.Session, definition: meta_graph_pb2.SignatureDef, *, batched: BatchedCall | None = None) -> None:
-        """Takes the session that holds the graph; `batched` where requests are gathered."""
+    def __init__(
+        self,
+        session: Session,
+        definition: meta_graph_pb2.SignatureDef,
+        *,
+        batching: Batching | None = None,
+        batcher: Batcher | None = None,
+        checks_shape: bool = True,
+        as_content: bool = False,
+    ) -> None:
+        """Takes the session that holds the graph.
+
+        `batching` where requests are to be gathered, and `batcher` where this signature's can be; `checks_shape` where a wrong one could abort the
+        process; `as_content` where replies hold tensors as the bytes that they are in memory.
+        """
+        self.definition = definition
         self._session = session
         self._inputs = tuple(
             _Input(alias=alias, feed=info.name, dtype=info.dtype, shape=_shape_of(info)) for alias, info in sorted(definition.inputs.items())
         )
         self._aliases = frozenset(definition.inputs)
-        self._outputs = dict(sorted(definition.outputs.items()))
+        self._outputs = {alias: info.name for alias, info in sorted(definition.outputs.items())}
+        self._every_output = tuple(self._outputs)
         self._defaults = definition.defaults if hasattr(definition, "defaults") else {}
-        self._writers = {alias: array_writer(info.dtype) for alias, info in self._outputs.items()}
-        self._batched = batched
-        self._has_run_apart = False
-        # A callable does at load time what a session does at every run. Few filters are ever used: a caller mustn't grow this without end.
-        self._callable_for = lru_cache(maxsize=64)(self._make_callable)
-        self._callable_for(tuple(self._outputs), self._batched is not None)
+        # TensorFlow Serving answers no request of a signature that takes a scalar, once it gathers; it can as well be run by itself.
+        self._batching = batching if all(given.shape for given in self._inputs) else None
+        self._batcher = batcher
+        self._checks_shape = checks_shape
+        self._feeds = tuple(given.feed for given in self._inputs)
+        self._run_all = session.callable(self._feeds, tuple(self._outputs.values()))
+        keys = {alias: b"".join(delimited(_KEY_FIELD, [alias.encode()])) for alias in self._outputs}
+        writers = {alias: tensor_writer(info.dtype, as_content=as_content) for alias, info in definition.outputs.items()}
+        self._writers = {alias: (keys[alias], writers[alias]) for alias in self._outputs}
 
-    def run(self, inputs: Inputs, output_filter: tuple[str, ...], into: Any) -> None:  # noqa: ANN401 - protobuf's map of messages has no type
-        """Runs the signature; the outputs go into `into`, a map of TensorProto by alias.
+    def predict(self, inputs: Inputs, output_filter: Sequence[str]) -> Outputs:
+        """Runs the signature; returns the chosen outputs by alias, or all of them.
 
         Raises ServingError: the checks are in TensorFlow Serving's order, and then those of its batching and of TensorFlow.
         """
         tensors = self._parse(inputs)
-        wanted = self._choose(output_filter)
-        arrays = self._read(tensors)
-        try:
-            results = self._run_batched(wanted, arrays) or self._callable_for(wanted, False)(*arrays)  # noqa: FBT003 - a cache's key
-        except tf.errors.OpError as error:
-            raise ServingError.of(error) from None
-        for alias, array in zip(wanted, results, strict=True):
-            self._writers[alias](array, into[alias])
+        wanted = self._choose(output_filter) if output_filter else self._every_output
+        return dict(zip(wanted, self.run(wanted, self._read(tensors)), strict=True))
 
-    def _run_batched(self, wanted: tuple[str, ...], arrays: list[NDArray[Any]]) -> list[NDArray[Any]] | None:
-        """Runs with the others' rows; None where that isn't to be. Raises ServingError.
+    def encode(self, outputs: Outputs) -> Parts:
+        """The outputs as the `outputs` of a PredictResponse, in the bytes of the wire."""
+        parts: Parts = []
+        for alias, array in outputs.items():
+            key, writer = self._writers[alias]
+            parts += delimited(_OUTPUTS_FIELD, [key, *delimited(_VALUE_FIELD, writer(array))])
+        return parts
 
-        No rows have nothing to gather: the kernel would answer with the wrong shape. And a batch fails as a whole, whoever's rows it is that a graph
-        refuses, so each of its requests is then run apart, and only the one at fault fails.
+    def run(self, wanted: tuple[str, ...], arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Runs the graph, with the rows of others where requests are gathered. Raises ServingError.
+
+        `arrays` are in the order of the inputs' aliases, and the results in that of `wanted`.
         """
-        if self._batched is None:
-            return None
-        rows = {array.shape[0] for array in arrays}
-        if len(rows) > 1:
-            raise invalid_argument("Batching Run() input tensors must have equal 0th-dimension size")
-        (size,) = rows
-        if size > self._batched.max_batch_size:
-            message = f"Task size {size} is larger than maximum input batch size {self._batched.max_batch_size}"
-            raise invalid_argument(message)
-        if not size:
-            return None
+        if self._batching is not None:
+            rows = check_task(arrays, self._batching)
+            results = self._batcher.run(wanted, arrays) if self._batcher is not None and rows else None
+            if results is not None:
+                return results
         try:
-            return self._callable_for(wanted, True)(*arrays)  # noqa: FBT003
-        except tf.errors.UnavailableError as error:
-            # The queue is full. TensorFlow adds the operation's name, which is of its own making.
-            raise ServingError(grpc.StatusCode.UNAVAILABLE, error.message.partition("\n")[0]) from None
+            return self._run_alone(wanted, arrays)
         except tf.errors.OpError as error:
-            if not self._has_run_apart:
-                self._has_run_apart = True
-                _log.warning("a batch failed: its requests are run apart, as are those of later ones that fail", code=type(error).__name__)
+            results = self._run_no_rows(wanted, arrays)
+            if results is not None:
+                return results
+            raise ServingError.of(error) from None
+
+    def _run_alone(self, wanted: tuple[str, ...], arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+        if wanted is self._every_output:
+            return self._run_all(*arrays)
+        return self._session.callable(self._feeds, tuple(self._outputs[alias] for alias in wanted))(*arrays)
+
+    def _run_no_rows(self, wanted: tuple[str, ...], arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]] | None:
+        """Answers a request of no rows, of which some kernels make an error: by a row of zeros that is taken off again. None where it isn't that."""
+        infos = (*self.definition.inputs.values(), *(self.definition.outputs[alias] for alias in wanted))
+        if not arrays or any(not _varies_first(info) for info in infos) or any(array.ndim == 0 or array.shape[0] for array in arrays):
+            return None
+        rows = [np.full((1, *array.shape[1:]), b"" if array.dtype == object else 0, array.dtype) for array in arrays]
+        try:
+            return [result[:0] for result in self._run_alone(wanted, rows)]
+        except tf.errors.OpError:
             return None
 
     def _parse(self, inputs: Inputs) -> list[tuple[tensor_pb2.TensorProto, tuple[int, ...]]]:
@@ -111,9 +131,10 @@ class Signature:
             if proto.dtype != given.dtype:
                 message = f"Expects arg[{number}] to be {type_name(given.dtype)} but {type_name(proto.dtype)} is provided"
                 raise invalid_argument(message)
-            if self._batched is not None and not shape:
+            if self._batching is not None and not shape:
                 raise invalid_argument("Batching Run() input tensors must have at least one dimension")
-            check_shape(given.alias, shape, given.shape)
+            if self._checks_shape:
+                check_shape(given.alias, shape, given.shape)
         return [read_tensor(given.alias, proto, shape) for given, (proto, shape) in zip(self._inputs, tensors, strict=True)]
 
     def _check_aliases(self, inputs: Inputs) -> None:
@@ -135,9 +156,7 @@ class Signature:
                 )
                 raise invalid_argument(message)
 
-    def _choose(self, output_filter: tuple[str, ...]) -> tuple[str, ...]:
-        if not output_filter:
-            return tuple(self._outputs)
+    def _choose(self, output_filter: Sequence[str]) -> tuple[str, ...]:
         seen = set()
         for alias in output_filter:
             if alias not in self._outputs:
@@ -149,12 +168,9 @@ class Signature:
             seen.add(alias)
         return tuple(sorted(seen))
 
-    def _make_callable(self, wanted: tuple[str, ...], batched: bool) -> Callable[..., list[NDArray[Any]]]:  # noqa: FBT001 - a cache's key
-        options = config_pb2.CallableOptions()
-        options.feed.extend(given.feed for given in self._inputs)
-        for alias in wanted:
-            options.fetch.append(self._batched.outputs[alias] if batched and self._batched else self._outputs[alias].name)
-        return self._session._make_callable_from_options(options)  # noqa: SLF001 - it halves a small model's time, and has no public name
+
+def _varies_first(info: meta_graph_pb2.TensorInfo) -> bool:
+    return info.tensor_shape.unknown_rank or (bool(info.tensor_shape.dim) and info.tensor_shape.dim[0].size < 0)
 
 
 def _shape_of(info: meta_graph_pb2.TensorInfo) -> tuple[int | None, ...] | None:

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
 from modelserver.errors import ServingError, invalid_argument
+from modelserver.predict import predict
 from modelserver.servable import Servable
 
 _FILE = Path("assets.extra", "tf_serving_warmup_requests")
@@ -45,4 +46,4 @@ def _run(servable: Servable, log: prediction_log_pb2.PredictionLog) -> None:
     if kind != "predict_log":
         message = f"Unsupported log_type for warmup: {kind}"
         raise ServingError(grpc.StatusCode.UNIMPLEMENTED, message)
-    servable.predict(log.predict_log.request)
+    predict(servable, log.predict_log.request)

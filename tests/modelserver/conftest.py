@@ -25,7 +25,7 @@ from tensorflow_serving.apis import (
 
 from local.process import Process
 from modelserver.config import Batching
-from modelserver.servable import Servable
+from modelserver.servable import LoadOptions, Servable
 from modelserver.signature import Signature
 
 ROOT = Path(__file__).parents[2]
@@ -90,7 +90,7 @@ def load(saved_models: Path) -> Iterator[Callable[..., Servable]]:
 
     def load_one(model: str, *, batching: Batching | None = None, folder: Path | None = None) -> Servable:
         path = folder or saved_models / model / "1"
-        servable = Servable(model, 1, path, session_config=config_pb2.ConfigProto(), batching=batching)
+        servable = Servable(model, 1, path, LoadOptions(session_config=config_pb2.ConfigProto(), batching=batching))
         loaded.append(servable)
         return servable
 
@@ -105,9 +105,7 @@ def run() -> Callable[..., Outputs]:
     """Runs a signature on arrays."""
 
     def run_one(signature: Signature, output_filter: tuple[str, ...] = (), /, **inputs: Any) -> Outputs:
-        response = predict_pb2.PredictResponse()
-        signature.run({alias: tf.make_tensor_proto(value) for alias, value in inputs.items()}, output_filter, response.outputs)
-        return {alias: tf.make_ndarray(output) for alias, output in response.outputs.items()}
+        return signature.predict({alias: tf.make_tensor_proto(value) for alias, value in inputs.items()}, output_filter)
 
     return run_one
 

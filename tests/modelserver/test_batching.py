@@ -4,6 +4,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,7 +107,6 @@ REFUSED = {
     "too many rows": ({"x": np.zeros(5, np.float32)}, "Task size 5 is larger than maximum input batch size 4"),
     "a scalar": ({"x": np.float32(1)}, "Batching Run() input tensors must have at least one dimension"),
     "a wrong type": ({"x": np.zeros(1)}, "Expects arg[0] to be float but double is provided"),
-    "a wrong rank": ({"x": np.zeros((1, 1), np.float32)}, "input x has the shape [1, 1], but the signature takes [-1]"),
 }
 
 
@@ -165,8 +166,8 @@ def test_a_full_queue_is_unavailable_and_the_others_are_answered(load: Load, run
 @pytest.mark.parametrize(
     ("signature", "why"),
     [
-        ("double", "input x has the shape <unknown>: only the number of rows may vary"),
-        ("slow", "input n has the shape []: only the number of rows may vary"),
+        ("double", "input x has the shape <unknown>: the number of its rows can't vary"),
+        ("slow", "input n has the shape []: the number of its rows can't vary"),
     ],
 )
 def test_a_signature_that_cant_be_batched_runs_alone_and_the_log_says_why(load: Load, run: Run, signature: str, why: str) -> None:
@@ -184,14 +185,9 @@ def _total(x: tf.Tensor) -> dict[str, tf.Tensor]:
     return {"total": tf.reduce_sum(x)}
 
 
-def _first_two(x: tf.Tensor) -> dict[str, tf.Tensor]:
-    return {"y": x[:2, :]}
-
-
-@pytest.mark.parametrize(("body", "shape"), [(_total, [None, 2]), (_first_two, [None, None])], ids=["an output of no rows", "items of any size"])
-def test_a_signature_whose_rows_arent_items_isnt_batched(load: Load, run: Run, tmp_path: Any, body: Any, shape: list[int | None]) -> None:
+def test_a_signature_whose_outputs_arent_rows_isnt_batched(load: Load, run: Run, tmp_path: Any) -> None:
     module = tf.Module()
-    serve = tf.function(body, input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
+    serve = tf.function(_total, input_signature=[tf.TensorSpec([None, 2], tf.float32, name="x")])
     tf.saved_model.save(module, str(tmp_path / "m"), signatures={"serving_default": serve})
 
     with capture_logs() as logs:
@@ -215,3 +211,47 @@ def test_rows_that_only_the_graph_knows_to_differ_are_answered_apart(load: Load,
     outputs = run(signature, x=np.array([1, -1, 2], np.float32))
 
     assert outputs["y"].tolist() == [1.0, 2.0]
+
+
+def _of_any_size(tmp_path: Path) -> Path:
+    """`x` float [-1, -1] → `y`, the sums of its rows."""
+    module = tf.Module()
+
+    def serve(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": tf.reduce_sum(x, axis=1)}
+
+    signatures = {"serving_default": tf.function(serve, input_signature=[tf.TensorSpec([None, None], tf.float32, name="x")])}
+    tf.saved_model.save(module, str(tmp_path / "sums"), signatures=signatures)
+    return tmp_path / "sums"
+
+
+def test_items_of_any_size_are_gathered_with_those_of_their_size(load: Load, run: Run, tmp_path: Path) -> None:
+    """tfserving_observed.md, section 3: there, different sizes in one batch fail it."""
+    signature = load("sums", folder=_of_any_size(tmp_path), batching=FOUR_ROWS).signatures["serving_default"]
+
+    def sums(count: int, width: int) -> list[float]:
+        return run(signature, x=np.ones((count, width), np.float32))["y"].tolist()
+
+    # No batch of fewer than four rows would be run: those of three and of five columns were filled by two requests each.
+    outputs = together(*(partial(sums, *shape) for shape in ((2, 3), (1, 5), (3, 5), (2, 3))))
+
+    assert outputs == [[3.0, 3.0], [5.0], [5.0, 5.0, 5.0], [3.0, 3.0]]
+
+
+def test_sizes_without_end_have_queues_up_to_a_bound_and_are_all_answered(load: Load, run: Run, tmp_path: Path) -> None:
+    servable = load("sums", folder=_of_any_size(tmp_path), batching=AT_ONCE)
+
+    with capture_logs() as logs:
+        outputs = [run(servable.signatures["serving_default"], x=np.ones((1, width), np.float32))["y"].tolist() for width in range(1, 50)]
+
+    assert outputs == [[float(width)] for width in range(1, 50)]
+    assert [log["event"] for log in logs] == ["too many shapes: requests of further ones run by themselves"]
+
+
+def test_a_large_request_is_split_where_that_is_asked_for(load: Load, run: Run, floats: Callable[..., Any]) -> None:
+    batching = Batching(max_batch_size=8, num_batch_threads=1, enable_large_batch_splitting=True, max_execution_batch_size=3)
+    signature = load("half_plus_two", batching=batching).signatures["serving_default"]
+
+    outputs = run(signature, x=floats(*range(8)))
+
+    assert outputs["y"].tolist() == [2 + number / 2 for number in range(8)]

@@ -12,12 +12,12 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow.core.protobuf import config_pb2
-from tensorflow_serving.apis import get_model_status_pb2, model_pb2, predict_pb2
+from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 
 from modelserver.config import ModelConfig, VersionPolicy
 from modelserver.errors import ServingError
 from modelserver.manager import Manager
-from modelserver.servable import Servable
+from modelserver.servable import LoadOptions, Servable
 
 Publish = Callable[..., Path]
 Wait = Callable[..., None]
@@ -32,7 +32,7 @@ def manage() -> Iterator[Manage]:
     managers: list[Manager] = []
 
     def start(*configs: ModelConfig, poll_seconds: float = POLL_SECONDS, load: Callable[..., Servable] = Servable) -> Manager:
-        manager = Manager(configs, poll_seconds=poll_seconds, load=partial(load, session_config=config_pb2.ConfigProto()))
+        manager = Manager(configs, poll_seconds=poll_seconds, load=partial(load, options=LoadOptions(session_config=config_pb2.ConfigProto())))
         manager.start()
         managers.append(manager)
         return manager
@@ -66,11 +66,9 @@ def served(manager: Manager, text: str = 'name: "m"') -> int:
 
 def ask(manager: Manager, name: str = "m") -> float:
     """What half_plus_two makes of 2."""
-    response = predict_pb2.PredictResponse()
     with manager.serving(spec(f'name: "{name}"')) as servable:
         inputs = {"x": tf.make_tensor_proto(np.array([2], np.float32))}
-        servable.signatures["serving_default"].run(inputs, (), response.outputs)
-    return response.outputs["y"].float_val[0]
+        return float(servable.signatures["serving_default"].predict(inputs, ())["y"][0])
 
 
 def refusal(manager: Manager, text: str) -> str:

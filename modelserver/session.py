@@ -1,0 +1,112 @@
+"""TensorFlow's session over the graph of one SavedModel."""
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+import tensorflow as tf
+from numpy.typing import NDArray
+from tensorflow.core.framework import graph_pb2
+from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
+from tensorflow.python.saved_model.loader_impl import SavedModelLoader
+
+from modelserver.errors import ServingError, invalid_argument, not_found
+
+Run = Callable[..., list[NDArray[Any]]]
+
+# Few outputs are ever chosen apart: a caller mustn't grow this without end.
+_MAX_CALLABLES = 256
+_CALLER_THREAD = -1
+
+
+class Session:
+    """A loaded graph, and callables that feed and fetch its tensors by name."""
+
+    def __init__(self, folder: Path, *, tags: tuple[str, ...], config: config_pb2.ConfigProto, allowed_ops: frozenset[str] | None = None) -> None:
+        """Loads the SavedModel's graph that has exactly these tags. Raises ServingError with TensorFlow's own words where it can't be.
+
+        A graph that has an operation off `allowed_ops` is refused before any of it is run: loading a model runs a part of it.
+        """
+        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
+        try:
+            loader = SavedModelLoader(str(folder))
+            meta = loader.get_meta_graph_def_from_tags(list(tags))
+            self.ops = frozenset(_ops_of(meta.graph_def))
+            _check_ops(self.ops, allowed_ops)
+            with self._session.graph.as_default():
+                loader.load(self._session, list(tags))
+        except (tf.errors.OpError, OSError, RuntimeError, ValueError) as error:
+            self._session.close()
+            raise _as_status(error, folder, tags) from None
+        except BaseException:
+            self._session.close()
+            raise
+        self.signature_def: dict[str, meta_graph_pb2.SignatureDef] = dict(meta.signature_def)
+        options = config_pb2.RunOptions()
+        if not config.inter_op_parallelism_threads:
+            # A small model's time halves when no other thread is woken for it; the operations themselves still use theirs.
+            options.inter_op_thread_pool = _CALLER_THREAD
+        self.callable = lru_cache(maxsize=_MAX_CALLABLES)(partial(_make_callable, self._session, options))
+
+    ops: frozenset[str]
+    """The types of the operations, also of those in the functions that are called."""
+
+    @property
+    def graph(self) -> tf.Graph:
+        """The graph; what is added to it can be fetched."""
+        return self._session.graph
+
+    callable: Callable[[tuple[str, ...], tuple[str, ...]], Run]
+    """What runs the graph: it takes the names of the tensors to feed, and of those to fetch; a run takes and returns arrays in that order, and raises
+    tf.errors.OpError."""
+
+    def close(self) -> None:
+        """Frees the model's memory: it goes with the last reference to TensorFlow's session."""
+        self.callable = _closed
+        self._session.close()
+        self._session = None
+
+
+def _make_callable(session: tf.compat.v1.Session, run_options: config_pb2.RunOptions, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run:
+    # A callable does at load time what a session does at every run.
+    options = config_pb2.CallableOptions(feed=feeds, fetch=fetches, run_options=run_options)
+    return session._make_callable_from_options(options)  # noqa: SLF001 - it halves a small model's time, and has no public name
+
+
+def _ops_of(graph: graph_pb2.GraphDef) -> Iterator[str]:
+    for nodes in (graph.node, *(function.node_def for function in graph.library.function)):
+        yield from (node.op for node in nodes)
+
+
+def _check_ops(ops: frozenset[str], allowed: frozenset[str] | None) -> None:
+    refused = frozenset() if allowed is None else ops - allowed
+    if refused:
+        message = f"The model has operations that are not allowed here: {', '.join(sorted(refused))}"
+        raise invalid_argument(message)
+
+
+def _closed(feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run:
+    message = f"the model is closed: {feeds}, {fetches}"
+    raise RuntimeError(message)
+
+
+def _as_status(error: Exception, folder: Path, tags: tuple[str, ...]) -> ServingError:
+    """What TensorFlow's loader raises, as TensorFlow Serving says it."""
+    match error:
+        case tf.errors.OpError():
+            return ServingError.of(error)
+        case OSError() if not (folder / "saved_model.pb").exists():
+            return not_found(
+                "Specified file path does not appear to contain a SavedModel bundle (should have a file called `saved_model.pb`)\n"
+                f"Specified file path: {folder}"
+            )
+        case OSError():
+            return ServingError(grpc.StatusCode.OUT_OF_RANGE, "Read less bytes than requested")
+        case RuntimeError():
+            return not_found(
+                f"Could not find meta graph def matching supplied tags: {{ {' '.join(tags)} }}. To inspect available tag-sets in the SavedModel, "
+                "please use the SavedModel CLI: `saved_model_cli`"
+            )
+    return invalid_argument(f"Can't load the graph at {folder}: {error}")
