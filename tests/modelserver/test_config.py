@@ -148,7 +148,6 @@ REFUSED_BATCHING = {
     "num_batch_threads { value: 0 }": "num_batch_threads is 0",
     "max_batch_size { value: 8 } allowed_batch_sizes: [ 8, 2 ]": "must be monotonically increasing",
     "max_batch_size { value: 8 } allowed_batch_sizes: [ 2, 4 ]": "must match max_batch_size; last entry was 4; expected 8",
-    "enable_large_batch_splitting { value: true }": "enable_large_batch_splitting",
 }
 
 
