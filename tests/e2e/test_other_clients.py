@@ -108,9 +108,10 @@ print(json.dumps(found))
 
 def test_ovmsclient_needs_a_channel_with_a_ca_and_a_key(caller: "Caller", digit: NDArray[np.uint8], tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", digit[np.newaxis, :, :, np.newaxis])
-    arguments = [caller.stack.target, caller.stack.ca_file, caller.key_file, tmp_path / "images.npy"]
+    files = (caller.stack.ca_file, caller.key_file, tmp_path / "images.npy")
+    command = [sys.executable, "-c", OVMSCLIENT, caller.stack.target, *map(str, files)]
 
-    done = subprocess.run([sys.executable, "-c", OVMSCLIENT, *arguments], capture_output=True, text=True, check=False, timeout=100)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
 
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
