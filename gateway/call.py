@@ -21,11 +21,22 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
 
 # TensorFlow's most dimensions (tensorflow/core/framework/tensor_shape.h, MaxDimensions). What is declared beyond isn't even copied.
 MAX_RANK = 254
+# More than any model has. Two bytes on the wire make one of these, and each costs Python a microsecond and hundreds of bytes, so a request
+# that declares millions is refused before anything is made of them.
+MAX_INPUTS = 1024
+MAX_CHANNELS = 4096
 
 
 def input_field(name: str) -> str:
     """The path of an input in a request, for an error: `inputs["images"]`, or `inputs` where the name isn't a plain one."""
     return f'inputs["{name}"]' if is_plain_name(name) else "inputs"
+
+
+def require_few_inputs(count: int) -> None:
+    """Raises FieldInvalid for more inputs than are taken."""
+    if count > MAX_INPUTS:
+        message = f"the request has {count} inputs; at most {MAX_INPUTS} are taken"
+        raise FieldInvalid(message, field="inputs")
 
 
 def is_plain_name(name: str) -> bool:

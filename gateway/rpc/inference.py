@@ -6,6 +6,7 @@ from google.protobuf.message import DecodeError
 from msgspec.structs import replace
 
 from gateway.call import (
+    MAX_CHANNELS,
     MAX_RANK,
     Call,
     Channel,
@@ -20,8 +21,9 @@ from gateway.call import (
     TensorDeclaration,
     TimeSeries,
     input_field,
+    require_few_inputs,
 )
-from gateway.errors import RequestMalformed
+from gateway.errors import FieldInvalid, RequestMalformed
 from gateway.manifest import Coding
 from gateway.pipeline import Inference, Pipeline
 from gateway.tensor import DType, Tensor
@@ -61,10 +63,21 @@ class InferenceServicer:
                 message = inference_pb2.InferRequest.FromString(request)
             except DecodeError:
                 raise RequestMalformed("the request isn't an InferRequest: build it with the stubs of medserve.v1") from None
+            _require_few_parts(message)
             include_raw_outputs = message.options.include_raw_outputs
             return _call_of(bare, message), Item(inputs={name: _input_of(value) for name, value in message.inputs.items()})
 
         return response_of(await self._pipeline.infer(call, parse), include_raw_outputs=include_raw_outputs).SerializeToString()
+
+
+def _require_few_parts(request: inference_pb2.InferRequest) -> None:
+    """Raises FieldInvalid for more inputs or channels than are taken."""
+    require_few_inputs(len(request.inputs))
+    for name, value in request.inputs.items():
+        count = len(value.time_series.channels)
+        if count > MAX_CHANNELS:
+            message = f"the series has {count} channels; at most {MAX_CHANNELS} are taken"
+            raise FieldInvalid(message, field=f"{input_field(name)}.time_series.channels")
 
 
 def _call_of(bare: Call, message: inference_pb2.InferRequest) -> Call:
@@ -149,7 +162,7 @@ def response_of(inference: Inference, *, include_raw_outputs: bool) -> inference
         )
     if include_raw_outputs:
         for name, tensor in reading.outputs.items():
-            response.raw_outputs[name].CopyFrom(_message_of(tensor))
+            response.raw_outputs[name].CopyFrom(_messageof(tensor))
     return response
 
 
@@ -157,5 +170,5 @@ def _coding_of(coding: Coding) -> manifest_pb2.Coding:
     return manifest_pb2.Coding(system=coding.system, code=coding.code, display=coding.display)
 
 
-def _message_of(tensor: Tensor) -> tensor_pb2.Tensor:
+def _messageof(tensor: Tensor) -> tensor_pb2.Tensor:
     return tensor_pb2.Tensor(data_type=_DATA_TYPE[tensor.dtype], shape=tensor.shape, content=bytes(tensor.content), string_values=tensor.strings)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from google.protobuf.message import DecodeError
 from msgspec.structs import replace
 
-from gateway.call import MAX_RANK, Call, Route, Selector, TensorDeclaration, input_field
+from gateway.call import MAX_RANK, Call, Route, Selector, TensorDeclaration, input_field, require_few_inputs
 from gateway.errors import FieldInvalid, RequestMalformed, RequestTooLarge
 from gateway.pipeline import Pipeline, Write
 from tfserving.v1 import inference_pb2, model_pb2, prediction_pb2
@@ -77,6 +77,7 @@ def _parse_predict(bare: Call, request: bytes) -> tuple[Call, Write]:
         head = prediction_pb2.PredictRequestHead.FromString(request)
     except DecodeError:
         raise _malformed() from None
+    require_few_inputs(len(head.inputs))
     declarations = tuple(
         TensorDeclaration(
             field=f"{input_field(name)}.tensor_shape", shape=tuple(dim.size for dim in tensor.tensor_shape.dim[: MAX_RANK + 1]), input_name=name

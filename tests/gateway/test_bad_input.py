@@ -153,10 +153,14 @@ def named(name: str, value: inference_pb2.Input) -> dict[str, Any]:
 
 
 GOOD: dict[str, Any] = {"x": numbers(1, 2, 3)}
+TOO_MANY: dict[str, Any] = {f"x{number}": numbers(1) for number in range(1025)}
 
 
-def predict_request(model: str = "record", *, shape: tuple[int, ...] = (1, 3), name: str = "x", label: str = "") -> predict_pb2.PredictRequest:
-    request = predict_pb2.PredictRequest()
+def predict_request(
+    model: str = "record", *, shape: tuple[int, ...] = (1, 3), name: str = "x", label: str = "", more: int = 0
+) -> predict_pb2.PredictRequest:
+    """A request with one tensor, and `more` empty ones."""
+    request = predict_pb2.PredictRequest(inputs={f"x{number}": {} for number in range(more)})
     request.model_spec.name = model
     if label:
         request.model_spec.version_label = label
@@ -347,6 +351,10 @@ CASES = [
     case("drop-in: 10⁹ elements, named", predict(shape=(MANY,), name=PATIENT), INVALID, "TOO_MANY_ELEMENTS", "inputs.tensor_shape", "send less"),
     case("drop-in: rank", predict(shape=(3,)), INVALID, "SHAPE_MISMATCH", f"{X}.tensor_shape", "behind a batch dimension"),
     case("drop-in: size", predict(shape=(1, 2)), INVALID, "SHAPE_MISMATCH", f"{X}.tensor_shape", "behind a batch dimension"),
+    # More parts than anything has.
+    case("1025 inputs", infer(**TOO_MANY), INVALID, "FIELD_INVALID", "inputs", "at most 1024"),
+    case("drop-in: 1025 inputs", predict(more=1024), INVALID, "FIELD_INVALID", "inputs", "at most 1024"),
+    case("4097 channels", infer("ecg", ecg=series(*ECG, *[(PATIENT, "mV", [])] * 4095)), INVALID, "FIELD_INVALID", CHANNELS, "at most 4096"),
     # Images.
     case("truncated PNG", infer("digits", images=image(png()[:-40])), INVALID, "IMAGE_UNDECODABLE", IMAGE, "send it again"),
     case("no image", infer("digits", images=image(PATIENT.encode())), INVALID, "IMAGE_UNDECODABLE", IMAGE, "send one of these"),
