@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from tensorflow_serving.apis import classification_pb2, inference_pb2, regression_pb2
+from hypothesis import given
+from hypothesis import strategies as st
+from tensorflow_serving.apis import classification_pb2, inference_pb2, model_pb2, regression_pb2
+
+from gateway.call import Action, Call
+from gateway.catalog import Catalog
+from gateway.routing import Router
+from gateway.rpc.serving import _parse_multi_inference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +24,7 @@ if TYPE_CHECKING:
 NEWER = bytes.fromhex("7a05") + b"newer"
 # model_spec (1, 4 bytes): version (2, 2 bytes): value (1) is 1.
 VERSION_1 = bytes.fromhex("0a04" + "1202" + "0801")
+BARE = Call(method="/s/m", action=Action.INFER, request_id="r", authorization="", timeout_seconds=None, size_bytes=0)
 REQUESTS: dict[str, type[Any]] = {
     "Classify": classification_pb2.ClassificationRequest,
     "Regress": regression_pb2.RegressionRequest,
@@ -86,6 +94,35 @@ def test_in_a_multi_inference_each_task_gets_the_version_of_its_label_and_all_el
     assert inference_pb2.MultiInferenceRequest.FromString(peer.last("MultiInference")) == expected
     assert peer.last("MultiInference").count(NEWER) == 3
     assert len(peer.last("MultiInference")) == expected.ByteSize()
+
+
+def specs() -> st.SearchStrategy[model_pb2.ModelSpec]:
+    """Any ModelSpec, with a label of ours, a label of theirs, a version, or none."""
+    choices = st.one_of(
+        st.just({}),
+        st.builds(lambda label: {"version_label": label}, st.sampled_from(["stable", "next", "theirs", ""])),
+        st.builds(lambda version: {"version": {"value": version}}, st.integers(-1, 3)),
+    )
+    names = st.sampled_from(["m", "other", ""])
+    return st.builds(lambda name, signature, choice: model_pb2.ModelSpec(name=name, signature_name=signature, **choice), names, names, choices)
+
+
+@given(tasks=st.lists(specs(), max_size=5), rest=st.binary(max_size=20))
+def test_of_any_tasks_those_with_a_label_of_ours_get_its_version_and_nothing_else_changes(tasks: list[model_pb2.ModelSpec], rest: bytes) -> None:
+    router = Router(Catalog(labels={"m": {"stable": 2, "next": 7}}))
+    request = inference_pb2.MultiInferenceRequest(tasks=[inference_pb2.InferenceTask(model_spec=spec, method_name="r") for spec in tasks])
+    request.input.example_list.examples.add().features.feature["x"].bytes_list.value.append(rest)
+    expected = inference_pb2.MultiInferenceRequest.FromString(request.SerializeToString())
+    for task in expected.tasks:
+        version = {"stable": 2, "next": 7}.get(task.model_spec.version_label)
+        if task.model_spec.name == "m" and version is not None:
+            task.model_spec.version.value = version
+
+    call, write = _parse_multi_inference(BARE, request.SerializeToString())
+    sent = write([router.resolve_dropin(selector) for selector in call.selectors])
+
+    assert [selector.model for selector in call.selectors] == [spec.name for spec in tasks]
+    assert inference_pb2.MultiInferenceRequest.FromString(sent) == expected
 
 
 def test_the_answer_of_every_task_comes_back(gateway: Running) -> None:
