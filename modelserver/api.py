@@ -5,11 +5,22 @@ from contextlib import contextmanager
 from typing import Any
 
 from google.protobuf import any_pb2
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2, predict_pb2
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    model_pb2,
+    predict_pb2,
+    regression_pb2,
+)
 
+from modelserver.classify import classify
 from modelserver.errors import invalid_argument
 from modelserver.manager import Manager
+from modelserver.multi_inference import multi_inference, spec_of
 from modelserver.predict import Prediction, predict
+from modelserver.regress import regress
 from modelserver.servable import Servable
 
 _SIGNATURE_DEF = "signature_def"
@@ -26,6 +37,21 @@ class Api:
         """Runs a signature on named tensors. Raises ServingError."""
         with self._serving(request) as servable:
             return predict(servable, request)
+
+    def classify(self, request: classification_pb2.ClassificationRequest) -> classification_pb2.ClassificationResponse:
+        """Classifies examples. Raises ServingError."""
+        with self._serving(request) as servable:
+            return classify(servable, request)
+
+    def regress(self, request: regression_pb2.RegressionRequest) -> regression_pb2.RegressionResponse:
+        """Finds a number for each example. Raises ServingError."""
+        with self._serving(request) as servable:
+            return regress(servable, request)
+
+    def multi_inference(self, request: inference_pb2.MultiInferenceRequest) -> inference_pb2.MultiInferenceResponse:
+        """Classifies and regresses the same examples by several signatures. Raises ServingError."""
+        with self._manager.serving(spec_of(request)) as servable:
+            return multi_inference(servable, request)
 
     @contextmanager
     def _serving(self, request: Any) -> Iterator[Servable]:  # noqa: ANN401 - the requests share the field, and no type

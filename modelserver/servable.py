@@ -10,6 +10,7 @@ import structlog
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow.python.framework import op_def_registry
+from tensorflow_serving.apis import model_pb2
 
 from modelserver.batching import Batcher, Unbatchable
 from modelserver.config import Batching
@@ -40,6 +41,8 @@ class LoadOptions:
     """Whether replies hold tensors as the bytes that they are in memory."""
     allowed_ops: frozenset[str] | None = None
     """The operations that a model may have; None for any."""
+    checks_method_name: bool = False
+    """Whether a signature answers only by the method that it names."""
 
 
 class Servable:
@@ -50,6 +53,7 @@ class Servable:
         self.name = name
         self.version = version
         self.folder = folder
+        self.options = options
         self._active = 0
         self._closing = False
         self._idle = threading.Condition()
@@ -86,6 +90,26 @@ class Servable:
         except Unbatchable as error:
             _log.info("not batched", model=self.name, version=self.version, signature=key, why=str(error))
             return None
+
+    def spec(self, key: str) -> model_pb2.ModelSpec:
+        """What a reply says of who answered, and by which signature."""
+        spec = model_pb2.ModelSpec(name=self.name, signature_name=key)
+        spec.version.value = self.version
+        return spec
+
+    def runnable(self, key: str) -> Signature:
+        """A signature that is in `signature_def`. Raises ServingError (INVALID_ARGUMENT) where it can't be run."""
+        signature = self.signatures.get(key)
+        if signature is not None:
+            return signature
+        infos = [*self.signature_def[key].inputs.values(), *self.signature_def[key].outputs.values()]
+        try:
+            # What initializes a model has an output that is an operation and no tensor.
+            self.session.callable((), tuple(info.name for info in infos))
+        except tf.errors.OpError as error:
+            raise ServingError.of(error) from None
+        message = f'signature "{key}" takes or gives what is no single tensor'
+        raise invalid_argument(message)
 
     def acquire(self) -> bool:
         """Counts a request in; False where the version is being unloaded."""

@@ -13,7 +13,14 @@ from typing import Any
 import grpc
 import structlog
 from google.protobuf.message import DecodeError, Message
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2, predict_pb2
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    predict_pb2,
+    regression_pb2,
+)
 
 from modelserver.api import Api
 from modelserver.errors import ServingError, cut
@@ -36,19 +43,24 @@ def register(server: grpc.Server, api: Api, metrics: Metrics, control: ThreadPoo
     What looks at models or changes them runs on the threads of `control`: it is answered while every other thread is busy with predictions, and
     a reload that waits takes none of those.
     """
-    predicted = {"Predict": (predict_pb2.PredictRequest, lambda request, _: encode(api.predict(request)))}
+    predicted = {
+        "Predict": (predict_pb2.PredictRequest, lambda request, _: encode(api.predict(request))),
+        "Classify": (classification_pb2.ClassificationRequest, _message(api.classify)),
+        "Regress": (regression_pb2.RegressionRequest, _message(api.regress)),
+    }
+    # TensorFlow Serving doesn't count it: it is asked of a model for each of its tasks.
+    joint = {"MultiInference": (inference_pb2.MultiInferenceRequest, _message(api.multi_inference))}
     looked_at = {"GetModelMetadata": (get_model_metadata_pb2.GetModelMetadataRequest, _message(api.get_model_metadata))}
     models = {"GetModelStatus": (get_model_status_pb2.GetModelStatusRequest, _message(api.get_model_status))}
     inference = {name: _counted(kind, handle, metrics) for name, (kind, handle) in predicted.items()}
+    inference |= {name: _uncounted(*row) for name, row in joint.items()}
     _add(server, PREDICTION_SERVICE, {**inference, **{name: _on(control, _uncounted(*row)) for name, row in looked_at.items()}})
     _add(server, MODEL_SERVICE, {name: _on(control, _uncounted(*row)) for name, row in models.items()})
 
 
 def encode(prediction: Prediction) -> bytes:
     """A PredictResponse, as it goes on the wire."""
-    servable = prediction.servable
-    spec = model_pb2.ModelSpec(name=servable.name, signature_name=prediction.signature_key)
-    spec.version.value = servable.version
+    spec = prediction.servable.spec(prediction.signature_key)
     return b"".join((*prediction.signature.encode(prediction.outputs), *delimited(_MODEL_SPEC_FIELD, [spec.SerializeToString()])))
 
 

@@ -105,7 +105,7 @@ class Signature:
             raise ServingError.of(error) from None
 
     def _run_alone(self, wanted: tuple[str, ...], arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-        if wanted is self._every_output:
+        if wanted == self._every_output:
             return self._run_all(*arrays)
         return self._session.callable(self._feeds, tuple(self._outputs[alias] for alias in wanted))(*arrays)
 
@@ -127,15 +127,24 @@ class Signature:
         return [(proto, declared_shape(given.alias, proto)) for given, proto in zip(self._inputs, protos, strict=True)]
 
     def _read(self, tensors: list[tuple[tensor_pb2.TensorProto, tuple[int, ...]]]) -> list[NDArray[Any]]:
-        for number, (given, (proto, shape)) in enumerate(zip(self._inputs, tensors, strict=True)):
-            if proto.dtype != given.dtype:
-                message = f"Expects arg[{number}] to be {type_name(given.dtype)} but {type_name(proto.dtype)} is provided"
-                raise invalid_argument(message)
-            if self._batching is not None and not shape:
-                raise invalid_argument("Batching Run() input tensors must have at least one dimension")
-            if self._checks_shape:
-                check_shape(given.alias, shape, given.shape)
+        for number, (proto, shape) in enumerate(tensors):
+            self.check_input(number, proto.dtype, shape)
         return [read_tensor(given.alias, proto, shape) for given, (proto, shape) in zip(self._inputs, tensors, strict=True)]
+
+    def check_input(self, number: int, dtype: int, shape: tuple[int, ...], *, argument: int | None = None) -> None:
+        """Refuses what the graph doesn't take as its input of that number, in the order of the aliases. Raises ServingError (INVALID_ARGUMENT).
+
+        `argument` is its number in the run, where that is another one.
+        """
+        given = self._inputs[number]
+        if dtype != given.dtype:
+            place = number if argument is None else argument
+            message = f"Expects arg[{place}] to be {type_name(given.dtype)} but {type_name(dtype)} is provided"
+            raise invalid_argument(message)
+        if self._batching is not None and not shape:
+            raise invalid_argument("Batching Run() input tensors must have at least one dimension")
+        if self._checks_shape:
+            check_shape(given.alias, shape, given.shape)
 
     def _check_aliases(self, inputs: Inputs) -> None:
         sent = frozenset(inputs)

@@ -100,6 +100,22 @@ def load(saved_models: Path) -> Iterator[Callable[..., Servable]]:
             servable.close()
 
 
+@pytest.fixture(scope="session")
+def load_shared(saved_models: Path) -> Iterator[Callable[..., Servable]]:
+    """Loads a model by name, with options of `LoadOptions`: once in all for the same ones, so that a test mustn't close it."""
+    loaded: dict[str, Servable] = {}
+
+    def load_one(model: str, **options: Any) -> Servable:
+        key = f"{model} {sorted(options.items())}"
+        if key not in loaded:
+            loaded[key] = Servable(model, 1, saved_models / model / "1", LoadOptions(session_config=config_pb2.ConfigProto(), **options))
+        return loaded[key]
+
+    yield load_one
+    for servable in loaded.values():
+        servable.close()
+
+
 @pytest.fixture
 def run() -> Callable[..., Outputs]:
     """Runs a signature on arrays."""
