@@ -1,10 +1,11 @@
 """What the configuration files say, and the one model that the command line can name instead of the first of them."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+import grpc
 from google.protobuf import text_format
 from google.protobuf.message import Message
 from tensorflow_serving.config import model_server_config_pb2
@@ -15,11 +16,10 @@ AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 _PLATFORM = "tensorflow"
 _MAX_INT32 = (1 << 31) - 1
-# What TensorFlow's batching kernel has no setting for.
-_NO_BATCHING = {
-    "pad_variable_length_inputs": "a signature whose items differ in shape runs unbatched",
-    "thread_pool_name": "the kernel names its threads itself",
-}
+# What changes nothing here: rows are gathered by their shape, so that none is padded to another's, and the kernel names its threads itself.
+_WITHOUT_EFFECT = ("pad_variable_length_inputs", "thread_pool_name")
+# The most sizes that a kernel is told of.
+_MAX_SIZES = 4096
 DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics"
 
 
@@ -132,9 +132,14 @@ class Batching:
     @property
     def sizes_to_run(self) -> tuple[int, ...]:
         """The sizes that a batch is padded to, the last of them being the most rows that run at once; empty where any size is run."""
-        if self.allowed_batch_sizes or not self.enable_large_batch_splitting:
+        if not self.enable_large_batch_splitting:
             return self.allowed_batch_sizes
-        return (self.max_execution_batch_size or self.max_batch_size,)
+        most = self.max_execution_batch_size or self.max_batch_size
+        if self.allowed_batch_sizes:
+            return (*(size for size in self.allowed_batch_sizes if size < most), most)
+        # The kernel knows the most from the last size alone: all sizes are allowed, so that no row is added.
+        count = min(most, _MAX_SIZES)
+        return tuple(-(-most * step // count) for step in range(1, count + 1))
 
     def __post_init__(self) -> None:
         """Raises ConfigError for what the kernel would refuse, or abort the process for."""
@@ -151,22 +156,47 @@ class Batching:
         if sizes and sizes[-1] != self.max_batch_size:
             message = f"Last entry in allowed_batch_sizes must match max_batch_size; last entry was {sizes[-1]}; expected {self.max_batch_size}"
             raise ConfigError(message)
+        execution = self.max_execution_batch_size
+        if execution is not None and self.enable_large_batch_splitting and not 1 <= execution <= self.max_batch_size:
+            message = f"max_execution_batch_size is {execution}: it is 1 to max_batch_size, which is {self.max_batch_size}"
+            raise ConfigError(message)
 
 
 def read_batching(file: Path) -> Batching:
-    """Reads a `BatchingParameters` in text form. Raises ConfigError, also for what the embedded server can't do."""
+    """Reads a `BatchingParameters` in text form. Raises ConfigError."""
     message = _read(file, config_pb2.BatchingParameters())
     given = {descriptor.name: value for descriptor, value in message.ListFields()}
-    for name, why in _NO_BATCHING.items():
-        if given.pop(name, None):
-            reason = f"{file}: {name} is not supported: {why}"
-            raise ConfigError(reason)
+    for name in _WITHOUT_EFFECT:
+        given.pop(name, None)
     sizes = tuple(given.pop("allowed_batch_sizes", ()))
+    values = {name: wrapped.value for name, wrapped in given.items()}
+    if values.get("max_enqueued_batches") == 0 and not values.get("enable_large_batch_splitting"):
+        # A queue of none is one of one (shared_batch_scheduler.h).
+        values["max_enqueued_batches"] = 1
     try:
-        return Batching(**{name: number.value for name, number in given.items()}, allowed_batch_sizes=sizes)
+        return Batching(**values, allowed_batch_sizes=sizes)
     except ConfigError as error:
         reason = f"{file}: {error}"
         raise ConfigError(reason) from None
+
+
+def batching_of_version(folder: Path, common: Batching) -> Batching | None:
+    """How a version says itself that it is batched; None where it says nothing. Its threads are those of all. Raises ConfigError."""
+    file = folder / "batching_params.pbtxt"
+    return replace(read_batching(file), num_batch_threads=common.num_batch_threads) if file.exists() else None
+
+
+def read_ssl(file: Path) -> grpc.ServerCredentials:
+    """The server's side of TLS, from an `SSLConfig` in text form. Raises ConfigError."""
+    message = _read(file, config_pb2.SSLConfig())
+    if not message.server_key or not message.server_cert:
+        reason = f"{file}: server_key and server_cert are both needed"
+        raise ConfigError(reason)
+    if message.client_verify and not message.custom_ca:
+        reason = f"{file}: client_verify needs custom_ca, which says whose certificates count"
+        raise ConfigError(reason)
+    pair = (message.server_key.encode(), message.server_cert.encode())
+    return grpc.ssl_server_credentials([pair], message.custom_ca.encode() or None, message.client_verify)
 
 
 def _read(file: Path, message: AnyMessage) -> AnyMessage:

@@ -4,112 +4,88 @@ A flag of theirs that isn't supported stops the start, with the reason: it is ne
 """
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import Field, dataclass, fields
+from importlib.metadata import version
 from pathlib import Path
 
-from modelserver.config import Batching, ConfigError, ModelConfig, read_batching, read_metrics_path, read_models, single_model
+import grpc
+import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2
 
-_NOT_YET = "the embedded server doesn't have it yet"
-# TensorFlow Serving's flags (model_servers/main.cc) that aren't supported, and why.
-UNSUPPORTED = {
-    "enable_per_model_batching_parameters": _NOT_YET,
-    "ssl_config_file": "the embedded server listens on loopback; TLS is the gateway's",
-    "grpc_socket_path": _NOT_YET,
-    "grpc_channel_arguments": _NOT_YET,
-    "max_num_load_retries": "a version that failed is tried again when its files change",
-    "load_retry_interval_micros": "a version that failed is tried again when its files change",
-    "num_request_iterations_for_warmup": _NOT_YET,
-    "allow_version_labels_for_unavailable_models": "a label applies as soon as its version is available",
-    "enable_signature_method_name_check": _NOT_YET,
-    "enable_serialization_as_tensor_content": _NOT_YET,
-    "saved_model_tags": _NOT_YET,
-    "tensorflow_session_parallelism": "set the intra- and the inter-op parallelism",
-}
+from modelserver.config import Batching, ConfigError, ModelConfig, read_batching, read_metrics_path, read_models, read_ssl, single_model
+from modelserver.flag_table import UNSUPPORTED, Flags
 
-_MOST = 1 << 31
-# The least and the most of each number. gRPC takes a port beyond the last one for another.
-_RANGES = {
-    "port": (0, 65535),
-    "rest_api_port": (-1, 65535),
-    "model_config_file_poll_wait_seconds": (0, _MOST),
-    "file_system_poll_wait_seconds": (0, _MOST),
-    "grpc_max_threads": (1, _MOST),
-    "tensorflow_intra_op_parallelism": (0, _MOST),
-    "tensorflow_inter_op_parallelism": (0, _MOST),
-}
+_MOST_INT32 = (1 << 31) - 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Flags:
-    """What the command line asks for."""
+class Setup:
+    """What the command line and the files that it names ask for."""
 
-    host: str
-    port: int
-    rest_api_port: int
-    metrics_path: str | None
+    flags: Flags
     models: tuple[ModelConfig, ...]
-    model_config_file: Path | None
-    config_poll_seconds: float
-    poll_seconds: float
+    session_config: config_pb2.ConfigProto
+    tags: tuple[str, ...]
+    allowed_ops: frozenset[str] | None
     batching: Batching | None
-    threads: int
-    intra_op_threads: int
-    inter_op_threads: int
+    metrics_path: str | None
+    credentials: grpc.ServerCredentials | None
+    """What TLS needs; None without."""
+    channel_arguments: dict[str, int | str]
 
 
-def parse(arguments: Sequence[str] | None = None) -> Flags:
-    """Reads the command line and the files that it names. Raises ConfigError; exits with 2, as argparse does, for a flag that doesn't exist."""
+def parse(arguments: Sequence[str] | None = None) -> Setup:
+    """Reads the command line and the files that it names. Raises ConfigError; exits with 2, as argparse does, for what is no flag.
+
+    `--version` prints the versions, and exits with 0.
+    """
+    flags = _read_flags(arguments)
+    if flags.version:
+        print(f"TensorFlow ModelServer: {version('tensorflow-serving-api')}+medserve.{version('medserve')}")
+        print(f"TensorFlow Library: {tf.__version__}")
+        raise SystemExit(0)
+    _check(flags)
+    file = flags.model_config_file
+    return Setup(
+        flags=flags,
+        models=read_models(Path(file)) if file else single_model(flags.model_name, flags.model_base_path),
+        session_config=_session_config(flags),
+        tags=tuple(flags.saved_model_tags.split(",")),
+        allowed_ops=_allowed_ops(Path(flags.allowed_ops_file)) if flags.allowed_ops_file else None,
+        batching=_batching(flags),
+        metrics_path=read_metrics_path(Path(flags.monitoring_config_file)) if flags.monitoring_config_file else None,
+        credentials=read_ssl(Path(flags.ssl_config_file)) if flags.ssl_config_file else None,
+        channel_arguments=_channel_arguments(flags.grpc_channel_arguments),
+    )
+
+
+def _read_flags(arguments: Sequence[str] | None) -> Flags:
     parser = argparse.ArgumentParser(prog="python -m modelserver", description="TensorFlow Serving's API, embedded.", allow_abbrev=False)
-    parser.add_argument("--port", type=int, default=8500, help="the gRPC port; 0 lets the system choose")
-    parser.add_argument("--host", default="127.0.0.1", help="the address; loopback, for the embedded server has neither TLS nor keys")
-    parser.add_argument("--rest_api_port", type=int, default=0, help="the HTTP port of the metrics; 0 serves none, -1 lets the system choose")
-    parser.add_argument("--model_config_file", type=Path, help="a ModelServerConfig in text form")
-    parser.add_argument("--model_config_file_poll_wait_seconds", type=float, default=0.0, help="how often to read that file again; 0: never")
-    parser.add_argument("--model_name", default="default", help="the model's name, without a --model_config_file")
-    parser.add_argument("--model_base_path", default="", help="the absolute path of the folder with the versions")
-    parser.add_argument("--monitoring_config_file", type=Path, help="a MonitoringConfig in text form")
-    parser.add_argument("--file_system_poll_wait_seconds", type=float, default=1.0, help="how often to look for versions; 0: once")
-    parser.add_argument("--grpc_max_threads", type=int, default=16, help="how many requests run at once; more wait")
-    parser.add_argument("--enable_batching", type=_boolean, nargs="?", const=True, default=False, help="gather requests into batches")
-    parser.add_argument("--batching_parameters_file", type=Path, help="a BatchingParameters in text form")
-    parser.add_argument("--tensorflow_intra_op_parallelism", type=int, default=0, help="threads of one operation; 0: TensorFlow chooses")
-    parser.add_argument("--tensorflow_inter_op_parallelism", type=int, default=0, help="operations at once; 0: TensorFlow chooses")
+    for flag in fields(Flags):
+        meaning = flag.metadata["meaning"].replace("%", "%%")
+        is_switch = flag.type is bool
+        parser.add_argument(
+            f"--{flag.name}", type=_KINDS[flag.type], nargs="?" if is_switch else None, const=is_switch or None, default=flag.default, help=meaning
+        )
     for name in UNSUPPORTED:
         parser.add_argument(f"--{name}", nargs="?", default=None, const="true", help=argparse.SUPPRESS)
-    parsed = parser.parse_args(arguments)
+    given = vars(parser.parse_args(_joined(parser, sys.argv[1:] if arguments is None else arguments)))
     for name, reason in UNSUPPORTED.items():
-        if getattr(parsed, name) is not None:
+        if given.pop(name) is not None:
             message = f"--{name} is not supported: {reason}"
             raise ConfigError(message)
-    if (parsed.model_config_file is None) == (not parsed.model_base_path):
-        message = "name either --model_config_file or --model_base_path"
-        raise ConfigError(message)
-    for name, (least, most) in _RANGES.items():
-        if not least <= getattr(parsed, name) <= most:
-            message = f"--{name} is {getattr(parsed, name)}: it is {least} to {most}"
-            raise ConfigError(message)
-    if (parsed.monitoring_config_file is None) != (not parsed.rest_api_port):
-        message = "--rest_api_port and --monitoring_config_file go together: the embedded server's HTTP port has the metrics, and nothing else"
-        raise ConfigError(message)
-    if parsed.batching_parameters_file is not None and not parsed.enable_batching:
-        message = "--batching_parameters_file is set without --enable_batching"
-        raise ConfigError(message)
-    models = read_models(parsed.model_config_file) if parsed.model_config_file else single_model(parsed.model_name, parsed.model_base_path)
-    return Flags(
-        host=parsed.host,
-        port=parsed.port,
-        rest_api_port=parsed.rest_api_port,
-        metrics_path=read_metrics_path(parsed.monitoring_config_file) if parsed.monitoring_config_file else None,
-        models=models,
-        model_config_file=parsed.model_config_file,
-        config_poll_seconds=parsed.model_config_file_poll_wait_seconds,
-        poll_seconds=parsed.file_system_poll_wait_seconds,
-        batching=_batching(parsed.batching_parameters_file) if parsed.enable_batching else None,
-        threads=parsed.grpc_max_threads,
-        intra_op_threads=parsed.tensorflow_intra_op_parallelism,
-        inter_op_threads=parsed.tensorflow_inter_op_parallelism,
-    )
+    return Flags(**given)
+
+
+def _joined(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> Sequence[str]:
+    """The arguments, each of which is a flag: theirs takes a value after `=` alone, and would go on without it."""
+    for argument in arguments:
+        if not argument.startswith("-"):
+            parser.error(f"{argument} is no flag: write --flag=value")
+    return arguments
 
 
 def _boolean(text: str) -> bool:
@@ -120,5 +96,73 @@ def _boolean(text: str) -> bool:
         raise argparse.ArgumentTypeError("true or false") from None
 
 
-def _batching(file: Path | None) -> Batching:
-    return Batching() if file is None else read_batching(file)
+# How the text after a flag is read, by the kind of its field.
+_KINDS: dict[object, Callable[[str], object]] = {bool: _boolean, int: int, float: float, str: str}
+
+
+def _check(flags: Flags) -> None:
+    """Raises ConfigError for what can't be, by itself or together."""
+    for flag in fields(Flags):
+        _check_range(flag, getattr(flags, flag.name))
+    if not flags.model_config_file and not flags.model_base_path:
+        raise ConfigError("name either --model_config_file or --model_base_path")
+    if bool(flags.monitoring_config_file) != bool(flags.rest_api_port):
+        message = "--rest_api_port and --monitoring_config_file go together: the embedded server's HTTP port has the metrics, and nothing else"
+        raise ConfigError(message)
+    if flags.batching_parameters_file and not flags.enable_batching:
+        raise ConfigError("--batching_parameters_file is set without --enable_batching")
+    if flags.enable_per_model_batching_parameters and not flags.enable_batching:
+        raise ConfigError("--enable_per_model_batching_parameters is set without --enable_batching")
+    if not flags.remove_unused_fields_from_bundle_metagraph:
+        raise ConfigError(
+            "--remove_unused_fields_from_bundle_metagraph is false: the embedded server keeps nothing of a MetaGraphDef but its signatures"
+        )
+    if flags.tensorflow_session_parallelism and flags.tensorflow_intra_op_parallelism and flags.tensorflow_inter_op_parallelism:
+        message = (
+            "Either configure --tensorflow_session_parallelism or (--tensorflow_intra_op_parallelism, --tensorflow_inter_op_parallelism) separately. "
+            "You cannot configure all."
+        )
+        raise ConfigError(message)
+
+
+def _check_range(flag: Field[object], value: float) -> None:
+    least, most = flag.metadata["least"], flag.metadata["most"]
+    if least is not None and not least <= value <= most:
+        message = f"--{flag.name} is {value}: it is {least} to {most}"
+        raise ConfigError(message)
+
+
+def _session_config(flags: Flags) -> config_pb2.ConfigProto:
+    """The flag for both parallelisms holds where neither has its own (model_servers/server.cc)."""
+    intra, inter = flags.tensorflow_intra_op_parallelism, flags.tensorflow_inter_op_parallelism
+    if not intra and not inter:
+        intra = inter = flags.tensorflow_session_parallelism
+    return config_pb2.ConfigProto(intra_op_parallelism_threads=intra, inter_op_parallelism_threads=inter)
+
+
+def _batching(flags: Flags) -> Batching | None:
+    if not flags.enable_batching:
+        return None
+    return read_batching(Path(flags.batching_parameters_file)) if flags.batching_parameters_file else Batching()
+
+
+def _allowed_ops(file: Path) -> frozenset[str]:
+    try:
+        lines = [line.partition("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"--allowed_ops_file: {file}: {error}"
+        raise ConfigError(message) from None
+    return frozenset(filter(None, lines))
+
+
+def _channel_arguments(text: str) -> dict[str, int | str]:
+    """`key=value,key=value`; what reads as a whole number is one."""
+    arguments: dict[str, int | str] = {}
+    for argument in filter(None, text.split(",")):
+        key, equals, value = argument.partition("=")
+        if not key or not equals:
+            message = f"--grpc_channel_arguments: {argument}: write key=value,key=value"
+            raise ConfigError(message)
+        is_number = re.fullmatch(r"[+-]?[0-9]+", value) and abs(int(value)) <= _MOST_INT32
+        arguments[key] = int(value) if is_number else value
+    return arguments

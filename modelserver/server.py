@@ -3,18 +3,21 @@
 import gc
 import signal
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import replace
+from pathlib import Path
 
 import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from tensorflow.core.protobuf import config_pb2
 
 from modelserver.api import Api
-from modelserver.config import ConfigError
+from modelserver.config import ConfigError, batching_of_version
 from modelserver.config_watch import ConfigWatch
-from modelserver.flags import Flags
+from modelserver.errors import invalid_argument
+from modelserver.flag_table import Flags
+from modelserver.flags import Setup
 from modelserver.manager import Manager
 from modelserver.metrics import Metrics
 from modelserver.servable import LoadOptions, Servable
@@ -26,11 +29,13 @@ _DRAIN_SECONDS = 30.0
 _READINESS_SECONDS = 0.2
 # Health watches and reloads that wait hold one each; they are made when they are needed.
 _CONTROL_THREADS = 256
+# TensorFlow Serving's limit is as good as none, whatever the channel's arguments say.
+_NO_LIMITS: dict[str, int | str] = {"grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1}
 # The names that TensorFlow Serving answers for.
 _HEALTH_NAMES = ("", "ModelService", "PredictionService")
 
 
-def serve(flags: Flags) -> None:
+def serve(setup: Setup) -> None:
     """Runs the server until SIGTERM or SIGINT, then answers what it has taken on. Raises ConfigError where a port can't be had.
 
     It listens at once, and its health says SERVING when every model has a version that answers: a caller that comes early is told that the model
@@ -39,24 +44,24 @@ def serve(flags: Flags) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    session_config = config_pb2.ConfigProto(intra_op_parallelism_threads=flags.intra_op_threads, inter_op_parallelism_threads=flags.inter_op_threads)
-    load = partial(Servable, options=LoadOptions(session_config=session_config, batching=flags.batching))
-    manager = Manager(flags.models, poll_seconds=flags.poll_seconds, load=load)
+    flags = setup.flags
+    manager = Manager(setup.models, poll_seconds=flags.file_system_poll_wait_seconds, load=_loader(setup))
     metrics = Metrics(manager.knows)
     # Calls beyond the threads wait; TensorFlow Serving refuses them.
     server = grpc.server(
-        ThreadPoolExecutor(flags.threads, thread_name_prefix="call"),
-        options=(("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)),
+        ThreadPoolExecutor(flags.grpc_max_threads, thread_name_prefix="call"),
+        options=tuple(({"grpc.so_reuseport": 0} | setup.channel_arguments | _NO_LIMITS).items()),
     )
     control = ThreadPoolExecutor(_CONTROL_THREADS, thread_name_prefix="control")
     register(server, Api(manager), metrics, control)
     status = health.HealthServicer(experimental_thread_pool=control)
-    health_pb2_grpc.add_HealthServicer_to_server(status, server)
+    if flags.enable_grpc_healthcheck_service:
+        health_pb2_grpc.add_HealthServicer_to_server(status, server)
     _set_health(status, health_pb2.HealthCheckResponse.NOT_SERVING)
-    port = _listen(server, flags)
-    if flags.metrics_path is not None:
-        http_port = _serve_metrics(metrics, flags, flags.metrics_path)
-        _log.info("metrics", host=flags.host, port=http_port, path=flags.metrics_path)
+    port = _listen(server, setup)
+    if setup.metrics_path is not None:
+        http_port = _serve_metrics(metrics, flags, setup.metrics_path)
+        _log.info("metrics", host=flags.host, port=http_port, path=setup.metrics_path)
     server.start()
     # TensorFlow Serving's words; parents read the port from them.
     print(f"Running gRPC ModelServer at {flags.host}:{port} ...", flush=True)
@@ -77,21 +82,52 @@ def serve(flags: Flags) -> None:
     _log.info("stopped")
 
 
+def _loader(setup: Setup) -> Callable[[str, int, Path], Servable]:
+    """What loads a version as the flags say."""
+    common = LoadOptions(
+        tags=setup.tags, session_config=setup.session_config, batching=setup.batching, allowed_ops=setup.allowed_ops,
+        as_content=setup.flags.enable_serialization_as_tensor_content,
+    )  # fmt: skip
+
+    def load(name: str, version: int, folder: Path) -> Servable:
+        options = common
+        if setup.batching is not None and setup.flags.enable_per_model_batching_parameters:
+            try:
+                options = replace(common, batching=batching_of_version(folder, setup.batching))
+            except ConfigError as error:
+                raise invalid_argument(str(error)) from None
+        return Servable(name, version, folder, options)
+
+    return load
+
+
 def _watch(flags: Flags, manager: Manager) -> ConfigWatch | None:
     """The file of the models, watched where it is to be."""
-    if flags.model_config_file is None or not flags.config_poll_seconds:
+    if not flags.model_config_file or not flags.model_config_file_poll_wait_seconds:
         return None
-    watch = ConfigWatch(flags.model_config_file, poll_seconds=flags.config_poll_seconds, apply=manager.configure)
+    watch = ConfigWatch(Path(flags.model_config_file), poll_seconds=flags.model_config_file_poll_wait_seconds, apply=manager.configure)
     watch.start()
     return watch
 
 
-def _listen(server: grpc.Server, flags: Flags) -> int:
+def _listen(server: grpc.Server, setup: Setup) -> int:
+    """Listens on the port, and on the socket where one is named; returns the port."""
+    flags = setup.flags
+    if flags.grpc_socket_path:
+        _add_port(server, setup, f"unix:{flags.grpc_socket_path}", f"--grpc_socket_path: can't listen on {flags.grpc_socket_path}")
+        # TensorFlow Serving's words.
+        print(f"Running gRPC ModelServer at UNIX socket {flags.grpc_socket_path} ...", flush=True)
+    problem = f"--port: can't listen on {flags.host}:{flags.port}: another process may hold it; 0 lets the system choose"
+    return _add_port(server, setup, f"{flags.host}:{flags.port}", problem)
+
+
+def _add_port(server: grpc.Server, setup: Setup, address: str, problem: str) -> int:
     try:
-        return int(server.add_insecure_port(f"{flags.host}:{flags.port}"))
+        if setup.credentials is None:
+            return int(server.add_insecure_port(address))
+        return int(server.add_secure_port(address, setup.credentials))
     except RuntimeError:
-        message = f"--port: can't listen on {flags.host}:{flags.port}: another process may hold it; 0 lets the system choose"
-        raise ConfigError(message) from None
+        raise ConfigError(problem) from None
 
 
 def _serve_metrics(metrics: Metrics, flags: Flags, path: str) -> int:

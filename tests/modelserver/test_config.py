@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensorflow_serving.config import model_server_config_pb2
 
-from modelserver.config import Batching, ConfigError, ModelConfig, VersionPolicy, read_batching, read_metrics_path, read_models, single_model
+from modelserver.config import (
+    Batching,
+    ConfigError,
+    ModelConfig,
+    VersionPolicy,
+    batching_of_version,
+    read_batching,
+    read_metrics_path,
+    read_models,
+    single_model,
+)
 
 SERVING_CONFIG = Path(__file__).parents[2] / "serving_config"
 
@@ -138,13 +148,53 @@ def test_batching_parameters_are_read(write: Write) -> None:
     assert read == Batching(max_batch_size=8, batch_timeout_micros=5, max_enqueued_batches=6, num_batch_threads=7, allowed_batch_sizes=(2, 8))
 
 
+@pytest.mark.parametrize("text", ["pad_variable_length_inputs: true", 'thread_pool_name { value: "pool" }'])
+def test_what_changes_no_answer_is_taken(write: Write, text: str) -> None:
+    read = read_batching(write("num_batch_threads { value: 1 } " + text))
+
+    assert read == Batching(num_batch_threads=1)
+
+
+def test_a_queue_of_no_batch_is_one_of_one(write: Write) -> None:
+    """TensorFlow's shared_batch_scheduler.h, AddQueue."""
+    assert read_batching(write("max_enqueued_batches { value: 0 }")).max_enqueued_batches == 1
+
+
+@pytest.mark.parametrize(
+    ("allowed", "execution", "sizes"),
+    [((), None, (1, 2, 3, 4, 5, 6)), ((), 2, (1, 2)), ((1, 4, 6), None, (1, 4, 6)), ((1, 4, 6), 5, (1, 4, 5))],
+)
+def test_a_batch_in_parts_is_padded_to_no_size_that_isnt_allowed(allowed: tuple[int, ...], execution: int | None, sizes: tuple[int, ...]) -> None:
+    batching = Batching(max_batch_size=6, allowed_batch_sizes=allowed, enable_large_batch_splitting=True, max_execution_batch_size=execution)
+
+    assert batching.sizes_to_run == sizes
+
+
+def test_the_kernel_is_told_of_so_many_sizes_and_no_more() -> None:
+    sizes = Batching(max_batch_size=1_000_000, enable_large_batch_splitting=True).sizes_to_run
+
+    assert len(sizes) <= 4096
+    assert sizes[-1] == 1_000_000
+
+
+def test_a_version_is_batched_by_its_own_file_with_the_threads_of_all(tmp_path: Path) -> None:
+    (tmp_path / "batching_params.pbtxt").write_text("max_batch_size { value: 3 } num_batch_threads { value: 9 }", encoding="utf-8")
+
+    batching = batching_of_version(tmp_path, Batching(max_batch_size=7, num_batch_threads=2))
+
+    assert batching == Batching(max_batch_size=3, num_batch_threads=2)
+
+
+def test_a_version_without_a_file_isnt_batched(tmp_path: Path) -> None:
+    assert batching_of_version(tmp_path, Batching()) is None
+
+
 REFUSED_BATCHING = {
-    "pad_variable_length_inputs: true": "pad_variable_length_inputs is not supported: a signature whose items differ in shape runs unbatched",
-    'thread_pool_name { value: "pool" }': "thread_pool_name is not supported: the kernel names its threads itself",
     "max_batch_size { value: 0 }": "max_batch_size is 0",
     "max_batch_size { value: 4294967296 }": "max_batch_size is 4294967296",
     "batch_timeout_micros { value: -1 }": "batch_timeout_micros is -1",
-    "max_enqueued_batches { value: 0 }": "max_enqueued_batches is 0",
+    "max_enqueued_batches { value: 0 } enable_large_batch_splitting { value: true }": "max_enqueued_batches is 0",
+    "max_batch_size { value: 8 } max_execution_batch_size { value: 9 } enable_large_batch_splitting { value: true }": "max_execution_batch_size is 9",
     "num_batch_threads { value: 0 }": "num_batch_threads is 0",
     "max_batch_size { value: 8 } allowed_batch_sizes: [ 8, 2 ]": "must be monotonically increasing",
     "max_batch_size { value: 8 } allowed_batch_sizes: [ 2, 4 ]": "must match max_batch_size; last entry was 4; expected 8",
