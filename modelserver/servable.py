@@ -43,6 +43,10 @@ class LoadOptions:
     """The operations that a model may have; None for any."""
     checks_method_name: bool = False
     """Whether a signature answers only by the method that it names."""
+    warms_up: bool = True
+    """Whether the recorded requests of a version are run before it answers others."""
+    warm_up_iterations: int = 1
+    """How often each of them is run; from 1 on."""
 
 
 class Servable:

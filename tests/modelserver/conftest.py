@@ -24,7 +24,6 @@ from tensorflow_serving.apis import (
 )
 
 from local.process import Process
-from modelserver.config import Batching
 from modelserver.servable import LoadOptions, Servable
 from modelserver.signature import Signature
 
@@ -88,9 +87,9 @@ def load(saved_models: Path) -> Iterator[Callable[..., Servable]]:
     """Loads a model by name; closed at the end."""
     loaded: list[Servable] = []
 
-    def load_one(model: str, *, batching: Batching | None = None, folder: Path | None = None) -> Servable:
+    def load_one(model: str, *, folder: Path | None = None, **options: Any) -> Servable:
         path = folder or saved_models / model / "1"
-        servable = Servable(model, 1, path, LoadOptions(session_config=config_pb2.ConfigProto(), batching=batching))
+        servable = Servable(model, 1, path, LoadOptions(session_config=config_pb2.ConfigProto(), **options))
         loaded.append(servable)
         return servable
 
