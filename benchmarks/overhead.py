@@ -2,27 +2,23 @@
 
     python -m benchmarks.overhead [--rounds 20] [--seconds 1.0] [--side 28]
 
-The five ways are taken in turn, in another order each round, so that a machine whose speed drifts drifts for all of them. Of each round the
-median and the 99th percentile at one caller, and the throughput at sixteen, are divided by those of the round's baseline; what is printed is the
-median of these ratios over the rounds, with the least and the greatest. Like is compared with like: a hop with TLS for a gateway with TLS.
+Of each round the median and the 99th percentile at one caller, and the throughput at sixteen, are divided by those of the round's baseline. Like is
+compared with like: a hop with TLS for a gateway with TLS.
 Authentication, authorisation, admission, routing, audit and metrics are on. The caller is one Python process on the same machine.
 """
 
 import argparse
-import random
 import re
 import shutil
-import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from statistics import median, quantiles
 
 import grpc
 
+from benchmarks.paired import WARM_UP_CALLS, Call, Figures, in_turn, latency, report, throughput
 from local.prepare import make_key, publish_model
 from local.process import Process
 from local.stack import Stack
@@ -30,7 +26,6 @@ from tfserving.v1 import prediction_pb2, tensor_pb2
 
 METHOD = "/tensorflow.serving.PredictionService/Predict"
 CALLERS = 16
-WARM_UP_CALLS = 200
 _HOP_READY = re.compile(r"hop listening on .*:(\d+)")
 
 
@@ -49,41 +44,6 @@ class Way:
         return lambda: call(request, timeout=30, metadata=self.metadata)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sample:
-    """What one way did in one round."""
-
-    p50_ms: float
-    p99_ms: float
-    calls_per_second: float
-
-
-def measure(way: Way, request: bytes, seconds: float) -> Sample:
-    """One caller for `seconds`, then sixteen for as long."""
-    call = way.caller(request)
-    durations = []
-    end = time.perf_counter() + seconds
-    while (started := time.perf_counter()) < end:
-        call()
-        durations.append((time.perf_counter() - started) * 1000)
-    counts = [0] * CALLERS
-    began = time.perf_counter()
-    end = began + seconds
-
-    def ask(number: int) -> None:
-        while time.perf_counter() < end:
-            call()
-            counts[number] += 1
-
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(CALLERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    percentiles = quantiles(durations, n=100)
-    return Sample(p50_ms=median(durations), p99_ms=percentiles[98], calls_per_second=sum(counts) / (time.perf_counter() - began))
-
-
 def request_of(side: int) -> bytes:
     """A Predict request for one grey image of `side` x `side`."""
     request = prediction_pb2.PredictRequest()
@@ -94,19 +54,6 @@ def request_of(side: int) -> bytes:
         tensor.tensor_shape.dim.add(size=size)
     tensor.tensor_content = bytes(side * side)
     return request.SerializeToString()
-
-
-def report(samples: dict[str, list[Sample]], ways: list[Way]) -> None:
-    """Prints each way's figures and its ratios to its baseline."""
-    print(f"{'way':<22}{'p50 ms':>8}{'p99 ms':>8}{'calls/s':>9}   {'against':<14}{'p50':>20}{'p99':>20}{'calls/s at 16':>20}")
-    for way in ways:
-        own, base = samples[way.name], samples[way.baseline]
-        columns = [median(getattr(sample, field) for sample in own) for field in Sample.__dataclass_fields__]
-        line = f"{way.name:<22}{columns[0]:>8.2f}{columns[1]:>8.2f}{columns[2]:>9.0f}   {way.baseline:<14}"
-        for field in Sample.__dataclass_fields__:
-            ratios = [getattr(mine, field) / getattr(theirs, field) for mine, theirs in zip(own, base, strict=True)]
-            line += f"{f'{median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})':>20}"
-        print(line)
 
 
 def run(folder: Path, *, rounds: int, seconds: float, side: int) -> None:
@@ -142,26 +89,23 @@ def run(folder: Path, *, rounds: int, seconds: float, side: int) -> None:
             Way(name="gateway, TLS", baseline="hop, TLS", channel=secure(gateway.port), metadata=metadata),
         ]
         request = request_of(side)
-        samples: dict[str, list[Sample]] = {way.name: [] for way in ways}
+        calls = {way.name: way.caller(request) for way in ways}
         try:
-            for way in ways:
-                call = way.caller(request)
+            for call in calls.values():
                 for _ in range(WARM_UP_CALLS):
                     call()
-            order = list(ways)
-            for number in range(rounds):
-                random.shuffle(order)
-                for way in order:
-                    samples[way.name].append(measure(way, request, seconds))
-                print(f"\rround {number + 1} of {rounds}", end="", file=sys.stderr, flush=True)
-            print(file=sys.stderr)
+            samples = in_turn({name: partial(_measure, call, seconds) for name, call in calls.items()}, rounds)
         finally:
             for process in (hop, tls_hop, plain_gateway):
                 process.stop()
             for way in ways:
                 way.channel.close()
         print(f"one image of {side} x {side} bytes; {rounds} rounds of {seconds:g} s; median ratio (least-greatest)")
-        report(samples, ways)
+        report(samples, {way.name: way.baseline for way in ways})
+
+
+def _measure(call: Call, seconds: float) -> Figures:
+    return latency(call, seconds) | throughput(call, seconds, CALLERS)
 
 
 def main() -> None:

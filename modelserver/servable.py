@@ -3,6 +3,7 @@
 import gc
 import threading
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow.python.framework import op_def_registry
 from tensorflow_serving.apis import model_pb2
 
+from modelserver import parallelism
 from modelserver.batching import Batcher, Unbatchable
 from modelserver.config import Batching
 from modelserver.errors import ServingError, invalid_argument
@@ -61,9 +63,10 @@ class Servable:
         self._active = 0
         self._closing = False
         self._idle = threading.Condition()
-        self.session = Session(folder, tags=options.tags, config=options.session_config, allowed_ops=options.allowed_ops)
+        self.session = _open(folder, options)
         try:
-            self.signature_def = self.session.signature_def
+            self.signature_def = _copied(self.session.meta_graph)
+            del self.session.meta_graph
             load_number = next(_loads)
             checks_shape = _can_abort(self.session.ops)
             self.signatures = {
@@ -139,6 +142,28 @@ class Servable:
         self.session.close()
         # There are circles of references in a graph: two versions are a lot to hold.
         gc.collect()
+
+
+def _open(folder: Path, options: LoadOptions) -> Session:
+    """Loads the graph; where the number of threads is left open, with the one that suits it."""
+    load = partial(Session, folder, tags=options.tags, allowed_ops=options.allowed_ops)
+    single = parallelism.chosen(options.session_config, folder)
+    if single is None:
+        return load(config=options.session_config)
+    session = load(config=single)
+    signature = session.meta_graph.signature_def.get(DEFAULT_SIGNATURE)
+    if signature is not None and not parallelism.is_long(session, signature):
+        return session
+    session.close()
+    return load(config=options.session_config)
+
+
+def _copied(meta_graph: meta_graph_pb2.MetaGraphDef) -> dict[str, meta_graph_pb2.SignatureDef]:
+    """The signatures by themselves: as a part of what was loaded they would keep the whole of it in memory."""
+    copies = {key: meta_graph_pb2.SignatureDef() for key in meta_graph.signature_def}
+    for key, copy in copies.items():
+        copy.CopyFrom(meta_graph.signature_def[key])
+    return copies
 
 
 def _is_dense(definition: meta_graph_pb2.SignatureDef) -> bool:

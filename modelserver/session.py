@@ -1,5 +1,6 @@
 """TensorFlow's session over the graph of one SavedModel."""
 
+import os
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
@@ -16,6 +17,9 @@ from modelserver.errors import ServingError, invalid_argument, not_found
 
 Run = Callable[..., list[NDArray[Any]]]
 
+# Without it, the threads of the first session of the process would be every other one's as well. TensorFlow reads it when a session is made.
+os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
+
 # Few outputs are ever chosen apart: a caller mustn't grow this without end.
 _MAX_CALLABLES = 256
 _CALLER_THREAD = -1
@@ -29,6 +33,7 @@ class Session:
 
         A graph that has an operation off `allowed_ops` is refused before any of it is run: loading a model runs a part of it.
         """
+        self.config = config
         self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         try:
             loader = SavedModelLoader(str(folder))
@@ -43,12 +48,15 @@ class Session:
         except BaseException:
             self._session.close()
             raise
-        self.signature_def: dict[str, meta_graph_pb2.SignatureDef] = dict(meta.signature_def)
+        self.meta_graph = meta
         options = config_pb2.RunOptions()
         if not config.inter_op_parallelism_threads:
             # A small model's time halves when no other thread is woken for it; the operations themselves still use theirs.
             options.inter_op_thread_pool = _CALLER_THREAD
         self.callable = lru_cache(maxsize=_MAX_CALLABLES)(partial(_make_callable, self._session, options))
+
+    meta_graph: meta_graph_pb2.MetaGraphDef
+    """What was loaded. It is as large as the graph: whoever keeps a part of it copies that part."""
 
     ops: frozenset[str]
     """The types of the operations, also of those in the functions that are called."""

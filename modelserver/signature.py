@@ -14,7 +14,7 @@ from modelserver.batching import Batcher, check_task
 from modelserver.config import Batching
 from modelserver.errors import ServingError, invalid_argument
 from modelserver.session import Session
-from modelserver.tensor import Parts, check_shape, declared_shape, delimited, read_tensor, tensor_writer, type_name
+from modelserver.tensor import Declared, Parts, check_shape, declared, delimited, read_tensor, tensor_writer, type_name
 
 Inputs = Mapping[str, tensor_pb2.TensorProto]
 Outputs = dict[str, NDArray[Any]]
@@ -120,16 +120,16 @@ class Signature:
         except tf.errors.OpError:
             return None
 
-    def _parse(self, inputs: Inputs) -> list[tuple[tensor_pb2.TensorProto, tuple[int, ...]]]:
-        """The tensors in order, and the shapes that they declare; nothing of them is allocated yet."""
+    def _parse(self, inputs: Inputs) -> list[tuple[tensor_pb2.TensorProto, Declared]]:
+        """The tensors in order, and what they declare; nothing of their size is allocated yet."""
         self._check_aliases(inputs)
-        protos = (inputs[given.alias] if given.alias in inputs else self._defaults[given.alias] for given in self._inputs)
-        return [(proto, declared_shape(given.alias, proto)) for given, proto in zip(self._inputs, protos, strict=True)]
+        protos = [inputs[given.alias] if given.alias in inputs else self._defaults[given.alias] for given in self._inputs]
+        return [(proto, declared(given.alias, proto)) for given, proto in zip(self._inputs, protos, strict=True)]
 
-    def _read(self, tensors: list[tuple[tensor_pb2.TensorProto, tuple[int, ...]]]) -> list[NDArray[Any]]:
-        for number, (proto, shape) in enumerate(tensors):
-            self.check_input(number, proto.dtype, shape)
-        return [read_tensor(given.alias, proto, shape) for given, (proto, shape) in zip(self._inputs, tensors, strict=True)]
+    def _read(self, tensors: list[tuple[tensor_pb2.TensorProto, Declared]]) -> list[NDArray[Any]]:
+        for number, (proto, what) in enumerate(tensors):
+            self.check_input(number, proto.dtype, what.shape)
+        return [read_tensor(given.alias, proto, what) for given, (proto, what) in zip(self._inputs, tensors, strict=True)]
 
     def check_input(self, number: int, dtype: int, shape: tuple[int, ...], *, argument: int | None = None) -> None:
         """Refuses what the graph doesn't take as its input of that number, in the order of the aliases. Raises ServingError (INVALID_ARGUMENT).

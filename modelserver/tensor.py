@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import lru_cache
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -34,6 +34,7 @@ _VALUES_FIELD = {
     types_pb2.DT_COMPLEX64: "scomplex_val",
     types_pb2.DT_COMPLEX128: "dcomplex_val",
 }
+_NUMPY_DTYPE: dict[int, np.dtype[Any]] = {dtype: np.dtype(tf.as_dtype(dtype).as_numpy_dtype) for dtype in _VALUES_FIELD}
 _FIELD_NUMBER = {name: tensor_pb2.TensorProto.DESCRIPTOR.fields_by_name[name].number for name in {*_VALUES_FIELD.values(), "tensor_content"}}
 # Those that protobuf writes as the bytes that they are in memory; a complex number as its two halves.
 _FIXED = frozenset({types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE, types_pb2.DT_COMPLEX64, types_pb2.DT_COMPLEX128})
@@ -60,26 +61,35 @@ def type_name(dtype: int) -> str:
     return _CPP_NAME.get(name, name)
 
 
-def declared_shape(alias: str, proto: tensor_pb2.TensorProto) -> tuple[int, ...]:
-    """The shape that a request's tensor says it has; nothing is allocated. Raises ServingError (INVALID_ARGUMENT) where it can't be a tensor."""
-    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
-    if proto.tensor_shape.unknown_rank or len(shape) > _MAX_RANK or any(size < 0 for size in shape):
+class Declared(NamedTuple):
+    """What a request's tensor says of itself; `content` is its elements where they are given as bytes."""
+
+    shape: tuple[int, ...]
+    content: bytes
+
+
+def declared(alias: str, proto: tensor_pb2.TensorProto) -> Declared:
+    """Looks at a request's tensor; nothing of its size is allocated. Raises ServingError (INVALID_ARGUMENT) where it can't be a tensor."""
+    given = proto.tensor_shape
+    shape = tuple([dim.size for dim in given.dim])
+    if given.unknown_rank or len(shape) > _MAX_RANK or min(shape, default=0) < 0:
         raise _parsing_error(alias)
     if proto.dtype in _QUANTISED:
-        return shape
+        return Declared(shape, b"")
     if proto.dtype not in _VALUES_FIELD:
         raise _parsing_error(alias)
-    if proto.tensor_content:
+    content = proto.tensor_content
+    if content:
         # A string of the content is one byte at least, its length; the others are of one size.
-        size = len(proto.tensor_content)
-        if size < prod(shape) if proto.dtype == types_pb2.DT_STRING else size != prod(shape) * _numpy_dtype(proto.dtype).itemsize:
+        size = len(content)
+        if size < prod(shape) if proto.dtype == types_pb2.DT_STRING else size != prod(shape) * _NUMPY_DTYPE[proto.dtype].itemsize:
             raise _parsing_error(alias)
     elif _count_values(proto) > prod(shape):
         raise _parsing_error(alias)
-    return shape
+    return Declared(shape, content)
 
 
-def read_tensor(alias: str, proto: tensor_pb2.TensorProto, shape: tuple[int, ...]) -> NDArray[Any]:
+def read_tensor(alias: str, proto: tensor_pb2.TensorProto, given: Declared) -> NDArray[Any]:
     """The array of a request's tensor, of its declared shape. Raises ServingError (INVALID_ARGUMENT) where it holds none.
 
     Where fewer values came than the shape has elements, the last one fills the rest; none at all are zeros (tensorflow/core/framework/tensor.cc).
@@ -87,10 +97,11 @@ def read_tensor(alias: str, proto: tensor_pb2.TensorProto, shape: tuple[int, ...
     if proto.dtype in _QUANTISED:
         message = f"input {alias} is {type_name(proto.dtype)}: tensors of quantised types are not taken"
         raise invalid_argument(message)
-    if proto.tensor_content and proto.dtype == types_pb2.DT_STRING:
-        return _read_string_content(alias, proto.tensor_content, prod(shape)).reshape(shape)
-    if proto.tensor_content:
-        return np.frombuffer(proto.tensor_content, dtype=_numpy_dtype(proto.dtype)).reshape(shape)
+    shape, content = given
+    if content and proto.dtype == types_pb2.DT_STRING:
+        return _read_string_content(alias, content, prod(shape)).reshape(shape)
+    if content:
+        return np.frombuffer(content, dtype=_NUMPY_DTYPE[proto.dtype]).reshape(shape)
     elements, count = prod(shape), _count_values(proto)
     if elements > count and elements > MAX_FILLED_ELEMENTS:
         message = f"tensor parsing error: {alias}: {elements} elements are declared and {count} came; at most {MAX_FILLED_ELEMENTS} are filled in"
@@ -130,7 +141,7 @@ def _read_strings(proto: tensor_pb2.TensorProto) -> NDArray[Any]:
 
 
 def _read_numbers(alias: str, proto: tensor_pb2.TensorProto) -> NDArray[Any]:
-    dtype, number = _numpy_dtype(proto.dtype), _FIELD_NUMBER[_VALUES_FIELD[proto.dtype]]
+    dtype, number = _NUMPY_DTYPE[proto.dtype], _FIELD_NUMBER[_VALUES_FIELD[proto.dtype]]
     values = packed.field(proto.SerializeToString(), number)
     if proto.dtype in _FIXED:
         if len(values) % dtype.itemsize:
@@ -143,10 +154,6 @@ def _read_numbers(alias: str, proto: tensor_pb2.TensorProto) -> NDArray[Any]:
     if not np.array_equal(numbers.astype(np.int64).view(np.uint64), bits):
         raise _parsing_error(alias)
     return numbers.view(dtype)
-
-
-def _numpy_dtype(dtype: int) -> np.dtype[Any]:
-    return np.dtype(tf.as_dtype(dtype).as_numpy_dtype)
 
 
 def _count_values(proto: tensor_pb2.TensorProto) -> int:

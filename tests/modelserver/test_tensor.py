@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
 from modelserver.errors import ServingError
-from modelserver.tensor import check_shape, declared_shape, read_tensor, tensor_writer, type_name
+from modelserver.tensor import check_shape, declared, read_tensor, tensor_writer, type_name
 
 DTYPES = (
     tf.float16, tf.bfloat16, tf.float32, tf.float64, tf.int8, tf.int16, tf.int32, tf.int64,
@@ -42,7 +42,7 @@ def strings(draw: st.DrawFn) -> NDArray[Any]:
 
 
 def read(proto: tensor_pb2.TensorProto) -> NDArray[Any]:
-    return read_tensor("x", proto, declared_shape("x", proto))
+    return read_tensor("x", proto, declared("x", proto))
 
 
 def write(dtype: int, array: NDArray[Any]) -> tensor_pb2.TensorProto:
