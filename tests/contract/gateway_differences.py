@@ -23,6 +23,7 @@ class Difference:
 
 
 _PARSES = "the gateway reads the head of a request to authorise and to route it, so it is the one that can't"
+_OWN_HEALTH = "routing: the gateway's health is its own: that of the services that it routes to, by their names, and of the models that are published"
 _BOUNDED = "admission bounds what a request may declare before the model server sees it"
 
 DIFFERENCES: Sequence[Difference] = [
@@ -46,6 +47,11 @@ DIFFERENCES: Sequence[Difference] = [
         rows="tensor_shape.cc: dimensions whose product overflows", code="INVALID_ARGUMENT",
         message="the tensor declares too many elements: at most 16777216 are taken, so send less at once", why=_BOUNDED,
     ),
+    Difference(rows="7: Health: ModelService", code="NOT_FOUND", message="", why=_OWN_HEALTH),
+    Difference(rows="7: Health: PredictionService", code="NOT_FOUND", message="", why=_OWN_HEALTH),
+    Difference(rows="7: Health: the real full name", code="OK", message="", why=_OWN_HEALTH),
+    Difference(rows="7: Health: the other real full name", code="OK", message="", why=_OWN_HEALTH),
+    Difference(rows="7: Health: a model", code="NOT_FOUND", message="", why=_OWN_HEALTH),
     Difference(
         rows="gateway: no key", code="UNAUTHENTICATED", message="send your API key as metadata: authorization: Bearer <key>",
         why="authentication: nothing is answered to a stranger",

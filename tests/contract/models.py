@@ -87,7 +87,10 @@ def _types() -> Saved:
 
 
 def _echo() -> Saved:
-    """A signature for each type, named after it: `x` [-1] → `y`, the same; `total`: `x` float of any shape → `y` float [], their sum."""
+    """A signature for each type, named after it: `x` [-1] → `y`, the same; `total`: `x` float of any shape → `y` float [], their sum.
+
+    And `bytes`: `x` string [-1] → `y_bytes`, the same.
+    """
     module = tf.Module()
     dtypes = (tf.half, tf.bfloat16, tf.float32, tf.float64, tf.int8, tf.int16, tf.int32, tf.int64, tf.uint8, tf.uint16, tf.uint32, tf.uint64)
 
@@ -97,7 +100,13 @@ def _echo() -> Saved:
     def total(x: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"y": tf.reduce_sum(x)}
 
-    signatures = {"total": tf.function(total, input_signature=[tf.TensorSpec(None, tf.float32, name="x")])}
+    def name_bytes(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y_bytes": tf.identity(x)}
+
+    signatures = {
+        "total": tf.function(total, input_signature=[tf.TensorSpec(None, tf.float32, name="x")]),
+        "bytes": tf.function(name_bytes, input_signature=[tf.TensorSpec([None], tf.string, name="x")]),
+    }
     return module, signatures | {
         _name(dtype): tf.function(echo, input_signature=[tf.TensorSpec([None], dtype, name="x")])
         for dtype in (*dtypes, tf.bool, tf.complex64, tf.complex128, tf.string)
@@ -310,6 +319,12 @@ def write(name: str, folder: Path) -> None:
         saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
         _AFTERWARDS[name](saved.meta_graphs[0].signature_def)
         file.write_bytes(saved.SerializeToString())
+
+
+def write_corrupt(folder: Path) -> None:
+    """Writes what looks like a SavedModel and isn't."""
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(b"\x08\x01corrupt")
 
 
 def write_all(root: Path) -> Path:

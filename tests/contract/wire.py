@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import text_format
 from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2
 from numpy.typing import ArrayLike, NDArray
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
@@ -37,6 +38,7 @@ METHODS: Mapping[str, tuple[str, type[Any], type[Any]]] = {
     "HandleReloadConfigRequest": (
         f"{_MODEL}HandleReloadConfigRequest", model_management_pb2.ReloadConfigRequest, model_management_pb2.ReloadConfigResponse,
     ),
+    "Check": ("/grpc.health.v1.Health/Check", health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse),
     "Nope": (f"{_PREDICTION}Nope", predict_pb2.PredictRequest, predict_pb2.PredictResponse),
     "SessionRun": ("/tensorflow.serving.SessionService/SessionRun", predict_pb2.PredictRequest, predict_pb2.PredictResponse),
 }  # fmt: skip
