@@ -7,7 +7,8 @@ from typing import Any
 _MOST = (1 << 31) - 1
 _MICROSECONDS = (1 << 63) - 1
 # TensorFlow Serving takes four for each core; so few are a narrow door on a small machine.
-_THREADS = max(16, 4 * (os.cpu_count() or 1))
+_CORE_THREADS = 4 * (os.cpu_count() or 1)
+_THREADS = max(16, _CORE_THREADS)
 
 
 def _flag(meaning: str, least: float | None = None, most: float = _MOST, *, default: Any, is_ours: bool = False) -> Any:  # noqa: ANN401 - as field()
@@ -20,7 +21,12 @@ class Flags:
 
     host: str = _flag("The address to listen on. Theirs is always 0.0.0.0.", is_ours=True, default="127.0.0.1")
     port: int = _flag("The gRPC port. 0 lets the system choose; the first line of the output says which.", 0, 65535, default=8500)
-    rest_api_port: int = _flag("The HTTP port. 0 serves none, -1 lets the system choose.", -1, 65535, default=0)
+    rest_api_port: int = _flag("The HTTP port, of REST and of the metrics. 0 serves none, -1 lets the system choose.", -1, 65535, default=0)
+    rest_api_num_threads: int = _flag("How many HTTP calls run at once; more wait.", 1, default=_CORE_THREADS)
+    rest_api_timeout_in_ms: int = _flag(
+        "How long an HTTP call may take, its wait included; without a limit, where it isn't positive.", default=30_000
+    )
+    rest_api_enable_cors_support: bool = _flag("Whether pages of other origins may call by HTTP.", default=False)
     grpc_socket_path: str = _flag("A Unix socket to listen on besides the port.", default="")
     grpc_max_threads: int = _flag(
         "How many calls run at once: 16, or four for each core. Calls above it wait; theirs are refused.", 1, default=_THREADS
@@ -75,9 +81,6 @@ class Flags:
 
 # TensorFlow Serving's other flags, and why each isn't supported.
 UNSUPPORTED = {
-    "rest_api_num_threads": "HTTP calls share the threads of --grpc_max_threads",
-    "rest_api_timeout_in_ms": "the HTTP port has the metrics, and nothing else",
-    "rest_api_enable_cors_support": "the HTTP port has the metrics, and nothing else",
     "tensorflow_session_config_file": "the embedded server sets the session up itself; the flags of parallelism are there",
     "use_alts_credentials": "ALTS works in Google's own network only; --ssl_config_file is there",
     "platform_config_file": "SavedModels are the only platform",
@@ -94,6 +97,9 @@ UNSUPPORTED = {
 }
 
 
+_SHOWN = {"grpc_max_threads": "`max(16, 4 × cores)`", "rest_api_num_threads": "`4 × cores`"}
+
+
 def markdown() -> str:
     """The table as it stands in the documentation."""
     rows = ["| flag | default | what it does |", "|---|---|---|"]
@@ -106,8 +112,8 @@ def markdown() -> str:
 
 
 def _shown(name: str, default: object) -> str:
-    if name == "grpc_max_threads":
-        return "`max(16, 4 × cores)`"
+    if name in _SHOWN:
+        return _SHOWN[name]
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
     return "" if default == "" else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"

@@ -106,9 +106,8 @@ def _check(flags: Flags) -> None:
         _check_range(flag, getattr(flags, flag.name))
     if not flags.model_config_file and not flags.model_base_path:
         raise ConfigError("name either --model_config_file or --model_base_path")
-    if bool(flags.monitoring_config_file) != bool(flags.rest_api_port):
-        message = "--rest_api_port and --monitoring_config_file go together: the embedded server's HTTP port has the metrics, and nothing else"
-        raise ConfigError(message)
+    if flags.monitoring_config_file and not flags.rest_api_port:
+        raise ConfigError("--monitoring_config_file is set without --rest_api_port, which serves the metrics")
     if flags.batching_parameters_file and not flags.enable_batching:
         raise ConfigError("--batching_parameters_file is set without --enable_batching")
     if flags.enable_per_model_batching_parameters and not flags.enable_batching:

@@ -20,6 +20,8 @@ from modelserver.flag_table import Flags
 from modelserver.flags import Setup
 from modelserver.manager import Manager
 from modelserver.metrics import Metrics
+from modelserver.rest.handler import Handler
+from modelserver.rest.server import Options, RestServer
 from modelserver.servable import LoadOptions, Servable
 from modelserver.services import register
 
@@ -46,22 +48,21 @@ def serve(setup: Setup) -> None:
         signal.signal(number, lambda *_: stopping.set())
     flags = setup.flags
     manager = Manager(setup.models, poll_seconds=flags.file_system_poll_wait_seconds, load=_loader(setup))
-    metrics = Metrics(manager.knows)
+    metrics = Metrics(manager, names=lambda: tuple(manager._models))  # noqa: SLF001 - it has no list of them yet
     # Calls beyond the threads wait; TensorFlow Serving refuses them.
     server = grpc.server(
         ThreadPoolExecutor(flags.grpc_max_threads, thread_name_prefix="call"),
         options=tuple(({"grpc.so_reuseport": 0} | setup.channel_arguments | _NO_LIMITS).items()),
     )
     control = ThreadPoolExecutor(_CONTROL_THREADS, thread_name_prefix="control")
-    register(server, Api(manager), metrics, control)
+    api = Api(manager)
+    register(server, api, metrics, control)
     status = health.HealthServicer(experimental_thread_pool=control)
     if flags.enable_grpc_healthcheck_service:
         health_pb2_grpc.add_HealthServicer_to_server(status, server)
     _set_health(status, health_pb2.HealthCheckResponse.NOT_SERVING)
     port = _listen(server, setup)
-    if setup.metrics_path is not None:
-        http_port = _serve_metrics(metrics, flags, setup.metrics_path)
-        _log.info("metrics", host=flags.host, port=http_port, path=setup.metrics_path)
+    rest = _start_rest(Handler(api, manager, metrics), metrics, setup) if flags.rest_api_port else None
     server.start()
     # TensorFlow Serving's words; parents read the port from them.
     print(f"Running gRPC ModelServer at {flags.host}:{port} ...", flush=True)
@@ -76,9 +77,11 @@ def serve(setup: Setup) -> None:
     if watch is not None:
         watch.stop()
     status.enter_graceful_shutdown()
-    server.stop(_DRAIN_SECONDS).wait()
+    stopped = server.stop(_DRAIN_SECONDS)
+    if rest is not None:
+        rest.stop(_DRAIN_SECONDS)
+    stopped.wait()
     manager.stop()
-    metrics.close()
     _log.info("stopped")
 
 
@@ -130,12 +133,28 @@ def _add_port(server: grpc.Server, setup: Setup, address: str, problem: str) -> 
         raise ConfigError(problem) from None
 
 
-def _serve_metrics(metrics: Metrics, flags: Flags, path: str) -> int:
+def _start_rest(handler: Handler, metrics: Metrics, setup: Setup) -> RestServer:
+    flags = setup.flags
+    milliseconds = flags.rest_api_timeout_in_ms
+    rest = RestServer(
+        handler,
+        metrics,
+        Options(
+            host=flags.host,
+            port=max(flags.rest_api_port, 0),
+            threads=flags.rest_api_num_threads,
+            timeout_seconds=milliseconds / 1000 if milliseconds > 0 else None,
+            allows_origins=flags.rest_api_enable_cors_support,
+            metrics_path=setup.metrics_path,
+        ),
+    )
     try:
-        return metrics.serve(flags.host, max(flags.rest_api_port, 0), path)
+        port = rest.start()
     except OSError:
         message = f"--rest_api_port: can't listen on {flags.host}:{flags.rest_api_port}: another process may hold it"
         raise ConfigError(message) from None
+    _log.info("rest", host=flags.host, port=port, metrics=setup.metrics_path)
+    return rest
 
 
 def _set_health(status: health.HealthServicer, serving: int) -> None:

@@ -24,7 +24,7 @@ from tensorflow_serving.apis import (
 
 from modelserver.api import Api
 from modelserver.errors import ServingError, cut
-from modelserver.metrics import Metrics
+from modelserver.metrics import Method, Metrics, Served
 from modelserver.predict import Prediction
 from modelserver.tensor import delimited
 
@@ -35,6 +35,8 @@ MODEL_SERVICE = "tensorflow.serving.ModelService"
 _MODEL_SPEC_FIELD = predict_pb2.PredictResponse.DESCRIPTOR.fields_by_name["model_spec"].number
 
 Handle = Callable[[Any, grpc.ServicerContext], bytes]
+# A reply, who found it, and for how many examples.
+Inference = Callable[[Any], tuple[bytes, Served, int]]
 
 
 def register(server: grpc.Server, api: Api, metrics: Metrics, control: ThreadPoolExecutor) -> None:
@@ -44,15 +46,15 @@ def register(server: grpc.Server, api: Api, metrics: Metrics, control: ThreadPoo
     a reload that waits takes none of those.
     """
     predicted = {
-        "Predict": (predict_pb2.PredictRequest, lambda request, _: encode(api.predict(request))),
-        "Classify": (classification_pb2.ClassificationRequest, _message(api.classify)),
-        "Regress": (regression_pb2.RegressionRequest, _message(api.regress)),
+        "Predict": (predict_pb2.PredictRequest, _predicts(api)),
+        "Classify": (classification_pb2.ClassificationRequest, _finds(api.classify, "classifications")),
+        "Regress": (regression_pb2.RegressionRequest, _finds(api.regress, "regressions")),
     }
     # TensorFlow Serving doesn't count it: it is asked of a model for each of its tasks.
     joint = {"MultiInference": (inference_pb2.MultiInferenceRequest, _message(api.multi_inference))}
     looked_at = {"GetModelMetadata": (get_model_metadata_pb2.GetModelMetadataRequest, _message(api.get_model_metadata))}
     models = {"GetModelStatus": (get_model_status_pb2.GetModelStatusRequest, _message(api.get_model_status))}
-    inference = {name: _counted(kind, handle, metrics) for name, (kind, handle) in predicted.items()}
+    inference = {name: _counted(Method(name.lower(), "GRPC", name), kind, infer, metrics) for name, (kind, infer) in predicted.items()}
     inference |= {name: _uncounted(*row) for name, row in joint.items()}
     _add(server, PREDICTION_SERVICE, {**inference, **{name: _on(control, _uncounted(*row)) for name, row in looked_at.items()}})
     _add(server, MODEL_SERVICE, {name: _on(control, _uncounted(*row)) for name, row in models.items()})
@@ -62,6 +64,23 @@ def encode(prediction: Prediction) -> bytes:
     """A PredictResponse, as it goes on the wire."""
     spec = prediction.servable.spec(prediction.signature_key)
     return b"".join((*prediction.signature.encode(prediction.outputs), *delimited(_MODEL_SPEC_FIELD, [spec.SerializeToString()])))
+
+
+def _predicts(api: Api) -> Inference:
+    def infer(request: predict_pb2.PredictRequest) -> tuple[bytes, Served, int]:
+        found = api.predict(request)
+        return encode(found), Served(found.servable.name, found.servable.version, found.signature_key), 0
+
+    return infer
+
+
+def _finds(answer: Callable[[Any], Any], results: str) -> Inference:
+    def infer(request: Message) -> tuple[bytes, Served, int]:
+        found = answer(request)
+        spec = found.model_spec
+        return found.SerializeToString(), Served(spec.name, spec.version.value, spec.signature_name), len(getattr(found.result, results))
+
+    return infer
 
 
 def _message(answer: Callable[[Any], Message]) -> Handle:
@@ -81,19 +100,19 @@ def _on(threads: ThreadPoolExecutor, behavior: Callable[..., bytes]) -> Callable
     return behavior
 
 
-def _counted(kind: type[Message], handle: Handle, metrics: Metrics) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+def _counted(method: Method, kind: type[Message], infer: Inference, metrics: Metrics) -> Callable[[bytes, grpc.ServicerContext], bytes]:
     """A method that is counted and timed, by the model that is asked."""
 
     def call(raw: bytes, context: grpc.ServicerContext) -> bytes:
         started = time.perf_counter()
         request = _parse(kind, raw, context)
         try:
-            reply = handle(request, context)
+            reply, served, examples = infer(request)
         except Exception as error:  # noqa: BLE001 - the boundary
-            metrics.count(request.model_spec.name, ok=False)
             status = _status(error)
+            metrics.failed(method, request.model_spec, status.code.name)
         else:
-            metrics.count(request.model_spec.name, ok=True, seconds=time.perf_counter() - started)
+            metrics.answered(method, served, time.perf_counter() - started, examples=examples)
             return reply
         return context.abort(status.code, cut(status.message))
 

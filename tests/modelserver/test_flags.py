@@ -129,6 +129,7 @@ def test_beside_a_file_of_models_the_one_model_says_nothing(tmp_path: Path) -> N
         "--port=65536",
         "--file_system_poll_wait_seconds=nan",
         "--rest_api_port=-2",
+        "--rest_api_num_threads=0",
         "--model_config_file_poll_wait_seconds=-1",
         "--file_system_poll_wait_seconds=-1",
         "--grpc_max_threads=0",
@@ -170,10 +171,21 @@ def test_metrics_have_their_port_and_path(monitoring: str) -> None:
     assert (setup.flags.rest_api_port, setup.metrics_path) == (-1, "/monitoring/prometheus/metrics")
 
 
-def test_a_port_for_nothing_and_metrics_without_a_port_stop_the_start(monitoring: str) -> None:
-    for argument in (monitoring, "--rest_api_port=8501"):
-        with pytest.raises(ConfigError, match="go together"):
-            parse([MODEL, argument])
+def test_rest_needs_no_metrics() -> None:
+    setup = parse([MODEL, "--rest_api_port=8501"])
+
+    assert (setup.flags.rest_api_port, setup.metrics_path) == (8501, None)
+
+
+def test_metrics_without_a_port_stop_the_start(monitoring: str) -> None:
+    with pytest.raises(ConfigError, match="--monitoring_config_file is set without --rest_api_port"):
+        parse([MODEL, monitoring])
+
+
+def test_rest_is_as_tensorflow_serving_has_it_by_default() -> None:
+    flags = parse([MODEL]).flags
+
+    assert (flags.rest_api_port, flags.rest_api_timeout_in_ms, flags.rest_api_enable_cors_support) == (0, 30_000, False)
 
 
 @pytest.mark.parametrize(

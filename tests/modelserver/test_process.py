@@ -116,12 +116,12 @@ def test_it_gathers_requests_by_the_shipped_parameters(shared: Any, floats: Call
 
 
 def test_its_metrics_count_the_calls(shared: Any) -> None:
-    port = next(line["port"] for line in map(json.loads, re.findall(r"^\{.*\}$", shared.log(), re.MULTILINE)) if line["event"] == "metrics")
+    port = next(line["port"] for line in map(json.loads, re.findall(r"^\{.*\}$", shared.log(), re.MULTILINE)) if line["event"] == "rest")
 
     def counted() -> dict[tuple[str, str], float]:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/monitoring/prometheus/metrics", timeout=20) as reply:
             scraped = reply.read().decode()
-        found = re.findall(r'^:tensorflow:serving:request_count_total\{model_name="(.*)",status="(.*)"\} (.*)$', scraped, re.MULTILINE)
+        found = re.findall(r'^:tensorflow:serving:request_count\{model_name="(.*)",status="(.*)"\} (.*)$', scraped, re.MULTILINE)
         return {(model, status): float(number) for model, status, number in found}
 
     before = counted()
@@ -132,7 +132,7 @@ def test_its_metrics_count_the_calls(shared: Any) -> None:
 
     after = counted()
     grown = {key: number - before.get(key, 0) for key, number in after.items() if number != before.get(key, 0)}
-    assert grown == {("", "ERROR"): 1, ("several", "ERROR"): 1, ("several", "OK"): 1}
+    assert grown == {("", "NOT_FOUND"): 1, ("several", "INVALID_ARGUMENT"): 1, ("several", "OK"): 1}
 
 
 def test_sigterm_answers_what_it_has_taken_on_and_exits_with_0(start: Start, publish: Publish, tmp_path: Path) -> None:
