@@ -33,12 +33,13 @@ TARGETS: Mapping[str, str | None] = {
     "boot": None,
 }
 REST_TARGET = os.environ.get("TFSERVING_REST_TARGET")
-IS_REFERENCE = any(TARGETS.values())
+IS_REFERENCE = any((*TARGETS.values(), REST_TARGET))
+_MODELS = ("--model_config_file={folder}/models.config", "--allow_version_labels_for_unavailable_models=true")
 _FLAGS: Mapping[str, tuple[str, ...]] = {
-    "plain": ("--model_config_file={folder}/models.config",),
-    "rest": ("--model_config_file={folder}/models.config", "--rest_api_port=-1"),
+    "plain": _MODELS,
+    "rest": (*_MODELS, "--rest_api_port=-1"),
     "batching": (
-        "--model_config_file={folder}/models.config", "--enable_batching", "--batching_parameters_file={folder}/batching.config",
+        *_MODELS, "--enable_batching", "--batching_parameters_file={folder}/batching.config",
         "--enable_serialization_as_tensor_content", "--enable_signature_method_name_check",
     ),
     "reload": (

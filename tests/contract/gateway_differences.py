@@ -39,6 +39,7 @@ DIFFERENCES: Sequence[Difference] = [
         rows="2: SessionService", code="UNIMPLEMENTED", message="Method not found!",
         why="no call is routed but those of the table of methods: gRPC's Python server answers the others",
     ),
+    Difference(rows="2: reflection", code="OK", message="", why="routing: the gateway says what it serves, TensorFlow Serving's API among it"),
     Difference(
         rows="tensor.cc: 10^9 declared elements", code="INVALID_ARGUMENT",
         message="the tensor declares too many elements: at most 16777216 are taken, so send less at once", why=_BOUNDED,

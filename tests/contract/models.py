@@ -296,6 +296,8 @@ _AFTERWARDS: dict[str, Callable[[SignatureDefs], None]] = {"defaults": _give_def
 # What is saved in other ways.
 _WRITERS: dict[str, Callable[[Path], None]] = {"legacy": _write_legacy, "keras": _write_keras}
 NAMES = (*MODELS, *_WRITERS)
+# One of them has a label on its version, and one on a version that there isn't: a server has to allow it.
+_LABELS = {"several": 'version_labels { key: "stable" value: 1 } version_labels { key: "next" value: 123 }'}
 
 BATCHING = """\
 max_batch_size { value: 4 }
@@ -332,7 +334,7 @@ def write_all(root: Path) -> Path:
     entries = []
     for name in NAMES:
         write(name, root / name / "1")
-        entries.append(f'  config {{ name: "{name}" base_path: "{root / name}" model_platform: "tensorflow" }}\n')
+        entries.append(f'  config {{ name: "{name}" base_path: "{root / name}" model_platform: "tensorflow" {_LABELS.get(name, "")} }}\n')
     (root / "batching.config").write_text(BATCHING, encoding="utf-8")
     file = root / "models.config"
     file.write_text("model_config_list {\n" + "".join(entries) + "}\n", encoding="utf-8")

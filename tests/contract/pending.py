@@ -5,6 +5,7 @@ PENDING: frozenset[str] = frozenset(
     {
         "2: Predict on `__saved_model_init_op` with that check",
         "2: SessionService",
+        "2: reflection",
         "2: unknown method",
         "2: unparsable request bytes, to HandleReloadConfigRequest",
         "2: wrong dtype: float8_e5m2",
@@ -15,6 +16,7 @@ PENDING: frozenset[str] = frozenset(
         "4: --enable_signature_method_name_check: Classify on predict signature",
         "4: --enable_signature_method_name_check: Classify on regress signature",
         "4: --enable_signature_method_name_check: Regress on classify signature",
+        "7: Boot: a label on a version that there isn't",
         "7: Health: a model",
         "7: Health: the other real full name",
         "7: Health: the real full name",

@@ -36,8 +36,8 @@ CASES = [
     asked("a label on a version that is loaded later", 'name: "labelled" version_label: "stable"', reply=answered("labelled", 1)),
     asked("a model whose label isn't a version's", 'name: "labelled"', reply=answered("labelled", 1)),
     asked(
-        "a label on a version that there isn't", 'name: "labelled" version_label: "next"', code="NOT_FOUND",
-        message="Servable not found for request: Specific(labelled, 123)",
+        "a label on a version that there isn't", 'name: "labelled" version_label: "next"', code="INVALID_ARGUMENT",
+        message="Unrecognized servable version label: next",
     ),
     asked("a base path that is missing", 'name: "missing"', code="NOT_FOUND", message="Servable not found for request: Latest(missing)"),
     asked("a base path without versions", 'name: "empty"', code="NOT_FOUND", message="Servable not found for request: Latest(empty)"),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from tests.contract.wire import METHODS, Case, floats, predict
+from tests.contract.wire import METHODS, Caller, Case, floats, predict
 
 GOOD = {"x": floats([1, 2])}
 HALF = 'name: "half_plus_two"'
@@ -46,6 +46,14 @@ SPECS = [
     ),
     Case(
         row="2: unknown label; label on unlabelled model", request=predict(f'{HALF} version_label: "nolabel"', GOOD), code=INVALID,
+        message="Unrecognized servable version label: nolabel",
+    ),
+    Case(
+        row="tfserving.md, labels: on a version that isn't loaded, where that is allowed", code="NOT_FOUND",
+        request=predict('name: "several" version_label: "next"', SEVERAL), message="Servable not found for request: Specific(several, 123)",
+    ),
+    Case(
+        row="2: unknown label on a labelled model", request=predict('name: "several" version_label: "nolabel"', SEVERAL), code=INVALID,
         message="Unrecognized servable version label: nolabel",
     ),
     Case(
@@ -198,6 +206,12 @@ REPLIES = [
         'model_spec { name: "several" version { value: 1 } signature_name: "double" }',
     ),
     Case(
+        row="2: Reply: a label is answered with its version, and never echoed",
+        request=predict('name: "several" version_label: "stable" signature_name: "double"', {"x": floats([3])}),
+        reply='outputs { key: "y" value { dtype: DT_FLOAT tensor_shape { dim { size: 1 } } float_val: 6 } } '
+        'model_spec { name: "several" version { value: 1 } signature_name: "double" }',
+    ),
+    Case(
         row="predict_util.cc: every output without a filter", request=predict('name: "several"', SEVERAL),
         reply='outputs { key: "difference" value { dtype: DT_FLOAT tensor_shape { dim { size: 1 } dim { size: 2 } } float_val: 2 float_val: 0 } } '
         'outputs { key: "sum" value { dtype: DT_FLOAT tensor_shape { dim { size: 1 } dim { size: 2 } } float_val: 4 float_val: 2 } } '
@@ -225,9 +239,10 @@ REPLIES = [
 TRANSPORT = [
     *(
         Case(row=f"2: unparsable request bytes, to {method}", method=method, request=b"\xff\xff\xff", code="INTERNAL")
-        for method in METHODS if method not in {"Check", "Nope", "SessionRun"}
+        for method in METHODS if method not in {"Check", "Nope", "ServerReflectionInfo", "SessionRun"}
     ),
     Case(row="2: unknown method", method="Nope", request=b"", code="UNIMPLEMENTED"),
+    Case(row="2: reflection", method="ServerReflectionInfo", request=b"", code="UNIMPLEMENTED"),
     Case(row="2: SessionService", method="SessionRun", request=b"", code="UNIMPLEMENTED"),
     Case(
         row="2: deadline passes", request=predict('name: "several" signature_name: "slow"', {"n": np.int64(200_000)}), timeout_seconds=0.1,
@@ -270,3 +285,24 @@ CASES = [*SPECS, *INPUTS, *SHAPES, *REPLIES, *TRANSPORT, *GATEWAYS]
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.row)
 def test_predict_answers_as_its_row_says(hold: Callable[[Case], None], case: Case) -> None:
     hold(case)
+
+
+def test_load_above_the_thread_limit_queues(caller: Caller, is_reference: bool) -> None:
+    """Section "the five that matter most", 2: TensorFlow Serving rejects it with RESOURCE_EXHAUSTED `Server Threadpool Exhausted`."""
+    if is_reference:
+        pytest.skip("it rejects most of them")
+    slow = predict('name: "several" signature_name: "slow"', {"n": np.int64(3_000)})
+
+    calls = [caller.start("Predict", slow) for _ in range(40)]
+
+    assert {caller.answer_of(call).status for call in calls} == {("OK", "")}
+
+
+def test_a_refused_shape_leaves_the_server_answering(caller: Caller) -> None:
+    """Section "the five that matter most", 1: one malformed request kills TensorFlow Serving's process."""
+    refused = caller.ask("Predict", SHAPES[0].request)
+
+    answer = caller.ask("Predict", predict('name: "conv"', {"images": np.zeros((1, 28, 28, 1), np.float32)}))
+
+    assert refused.code == INVALID
+    assert [dim.size for dim in answer.reply.outputs["probabilities"].tensor_shape.dim] == [1, 10]

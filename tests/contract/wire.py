@@ -39,6 +39,9 @@ METHODS: Mapping[str, tuple[str, type[Any], type[Any]]] = {
         f"{_MODEL}HandleReloadConfigRequest", model_management_pb2.ReloadConfigRequest, model_management_pb2.ReloadConfigResponse,
     ),
     "Check": ("/grpc.health.v1.Health/Check", health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse),
+    "ServerReflectionInfo": (
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", predict_pb2.PredictRequest, predict_pb2.PredictResponse,
+    ),
     "Nope": (f"{_PREDICTION}Nope", predict_pb2.PredictRequest, predict_pb2.PredictResponse),
     "SessionRun": ("/tensorflow.serving.SessionService/SessionRun", predict_pb2.PredictRequest, predict_pb2.PredictResponse),
 }  # fmt: skip
