@@ -26,7 +26,7 @@ def latency(call: Call, seconds: float) -> Figures:
     while (started := time.perf_counter()) < end:
         call()
         durations.append((time.perf_counter() - started) * 1000)
-    return {"p50 ms": median(durations), "p99 ms": quantiles(durations, n=100)[98]}
+    return {"p50 ms": median(durations), "p99 ms": quantiles(durations, n=100)[98] if len(durations) > 1 else durations[0]}
 
 
 def throughput(call: Call, seconds: float, callers: int) -> Figures:

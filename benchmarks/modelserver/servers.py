@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from tfserving.v1 import prediction_pb2, tensor_pb2
 METHOD = "/tensorflow.serving.PredictionService/Predict"
 _OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 _MODEL_SERVER = re.compile(r"Running gRPC ModelServer at .*:(\d+) ")
+_ECHO = re.compile(r"echo listening on .*:(\d+)")
 _CALLABLE = re.compile(r"callable listening on .*:(\d+)")
 
 
@@ -33,6 +35,11 @@ def callable_server(root: Path, model: str) -> Process:
     """The baseline."""
     arguments = [str(root / model / "1")]
     return Process("benchmarks.modelserver.callable_server", arguments, folder=Path.cwd(), log_file=root / "callable.log", ready=_CALLABLE)
+
+
+def echo_server(root: Path) -> Process:
+    """gRPC alone."""
+    return Process("benchmarks.modelserver.echo_server", [], folder=Path.cwd(), log_file=root / "echo.log", ready=_ECHO)
 
 
 @contextmanager
@@ -55,6 +62,8 @@ def _wait_answered(call: "grpc.UnaryUnaryMultiCallable[bytes, bytes]", request: 
         except grpc.RpcError as error:
             if error.code() is not grpc.StatusCode.NOT_FOUND:
                 raise
+            # It isn't to be kept from loading.
+            time.sleep(0.01)
         else:
             return
 
