@@ -36,8 +36,7 @@ REST_TARGET = os.environ.get("TFSERVING_REST_TARGET")
 IS_REFERENCE = any((*TARGETS.values(), REST_TARGET))
 _MODELS = ("--model_config_file={folder}/models.config", "--allow_version_labels_for_unavailable_models=true")
 _FLAGS: Mapping[str, tuple[str, ...]] = {
-    "plain": _MODELS,
-    "rest": (*_MODELS, "--rest_api_port=-1"),
+    "plain": (*_MODELS, "--rest_api_port=-1"),
     "batching": (
         *_MODELS, "--enable_batching", "--batching_parameters_file={folder}/batching.config",
         "--enable_serialization_as_tensor_content", "--enable_signature_method_name_check",
@@ -135,8 +134,8 @@ class Servers:
         """The plain server's REST API."""
         if IS_REFERENCE:
             return Rest(REST_TARGET) if REST_TARGET else pytest.skip("TFSERVING_REST_TARGET isn't given")
-        self.address("rest")
-        events = [json.loads(line) for line in (self._folder / "rest.log").read_text(encoding="utf-8").splitlines() if line.startswith("{")]
+        self.address("plain")
+        events = [json.loads(line) for line in (self._folder / "plain.log").read_text(encoding="utf-8").splitlines() if line.startswith("{")]
         ports = [event["port"] for event in events if "port" in event]
         return Rest(f"127.0.0.1:{ports[-1]}")
 

@@ -1,6 +1,6 @@
 """Rows that the embedded server doesn't answer as they say yet: this list only shrinks, and goes when it is empty."""
 
-SERVERS: frozenset[str] = frozenset({"reload", "rest"})
+SERVERS: frozenset[str] = frozenset({"reload"})
 PENDING: frozenset[str] = frozenset(
     {
         "2: Predict on `__saved_model_init_op` with that check",
