@@ -15,6 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from modelserver.api import Api
 from modelserver.config import ConfigError, batching_of_version
 from modelserver.config_watch import ConfigWatch
+from modelserver.denormals import flush_denormals
 from modelserver.errors import invalid_argument
 from modelserver.flag_table import Flags
 from modelserver.flags import Setup
@@ -43,6 +44,8 @@ def serve(setup: Setup) -> None:
     It listens at once, and its health says SERVING when every model has a version that answers: a caller that comes early is told that the model
     isn't found, and not that there is no server.
     """
+    # First of all: the threads that are made from here on have it from this one.
+    flush_denormals()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
