@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.core.framework import graph_pb2
@@ -80,7 +81,20 @@ class Session:
 def _make_callable(session: tf.compat.v1.Session, run_options: config_pb2.RunOptions, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run:
     # A callable does at load time what a session does at every run.
     options = config_pb2.CallableOptions(feed=feeds, fetch=fetches, run_options=run_options)
-    return session._make_callable_from_options(options)  # noqa: SLF001 - it halves a small model's time, and has no public name
+    run: Run = session._make_callable_from_options(options)  # noqa: SLF001 - it halves a small model's time, and has no public name
+    if not any(_may_be_text(session.graph, name) for name in fetches):
+        return run
+
+    def run_with_arrays(*arrays: NDArray[Any]) -> list[NDArray[Any]]:
+        return [np.array(result, object) if isinstance(result, bytes) else result for result in run(*arrays)]
+
+    return run_with_arrays
+
+
+def _may_be_text(graph: tf.Graph, name: str) -> bool:
+    """Whether a tensor may be a single string: TensorFlow gives that as bytes, and everything else as arrays."""
+    tensor = graph.get_tensor_by_name(name if ":" in name else f"{name}:0")
+    return tensor.dtype == tf.string and not tensor.shape.rank
 
 
 def _ops_of(graph: graph_pb2.GraphDef) -> Iterator[str]:
