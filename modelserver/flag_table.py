@@ -60,9 +60,13 @@ class Flags:
         "The operations that a model may have, one a line; `#` starts a comment. Any, without it.", is_ours=True, default=""
     )
     tensorflow_session_parallelism: int = _flag("The threads of one operation, and the operations at once; 0: TensorFlow chooses.", 0, default=0)
-    tensorflow_intra_op_parallelism: int = _flag("The threads of one operation.", 0, default=0)
+    tensorflow_intra_op_parallelism: int = _flag(
+        "The threads of one operation. 0: one in a model whose answer takes under 2 ms, all in another.", 0, default=0
+    )
     tensorflow_inter_op_parallelism: int = _flag(
-        "The operations at once. 0: a call's operations run one after the other on the call's own thread.", 0, default=0
+        "The operations at once. 0: those of such a short model run one after the other on its call's thread, another's as TensorFlow chooses.",
+        0,
+        default=0,
     )
     enable_signature_method_name_check: bool = _flag(
         "Whether a signature's `method_name` has to be that of the method that is called.", default=False

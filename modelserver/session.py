@@ -51,8 +51,9 @@ class Session:
             raise
         self.meta_graph = meta
         options = config_pb2.RunOptions()
-        if not config.inter_op_parallelism_threads:
-            # A small model's time halves when no other thread is woken for it; the operations themselves still use theirs.
+        if config.intra_op_parallelism_threads == 1 and not config.inter_op_parallelism_threads:
+            # A short model's time halves when no other thread is woken for it. Long ones are better off on TensorFlow's few threads than on the many
+            # of the calls, where they would take the caches from each other.
             options.inter_op_thread_pool = _CALLER_THREAD
         self.callable = lru_cache(maxsize=_MAX_CALLABLES)(partial(_make_callable, self._session, options))
 
