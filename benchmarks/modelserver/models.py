@@ -10,16 +10,19 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-SHAPES = {"small": (28, 28, 1), "large": (128, 128, 3)}
+SHAPES = {"small": (28, 28, 1), "large": (64, 64, 3)}
 """The shape of an image of each convolutional model."""
 
 
-def _network(shape: tuple[int, int, int], blocks: tuple[int, ...], convolutions: int, padding: str) -> keras.Model:
-    stack = [keras.Input(shape, name="images")]
-    for filters in blocks:
-        stack += [layers.Conv2D(filters, 3, padding=padding, activation="relu") for _ in range(convolutions)]
-        stack.append(layers.MaxPooling2D())
+def _small() -> keras.Model:
+    stack = [keras.Input(SHAPES["small"], name="images")]
+    for filters in (32, 64):
+        stack += [layers.Conv2D(filters, 3, activation="relu"), layers.MaxPooling2D()]
     return keras.Sequential([*stack, layers.Flatten(), layers.Dense(10, activation="softmax", name="probabilities")])
+
+
+def _large() -> keras.Model:
+    return keras.applications.ResNet50(weights=None, input_tensor=keras.Input(SHAPES["large"], name="images"), classes=10)
 
 
 def _identity() -> tf.Module:
@@ -30,9 +33,9 @@ def _identity() -> tf.Module:
 
 
 def write_all(root: Path) -> None:
-    """Saves each model as its version 1: `small`, a convolutional network of a fraction of a millisecond; `large`, one of 10 to 20 ms; `identity`."""
-    _network(SHAPES["small"], (32, 64), 1, "valid").export(str(root / "small" / "1"), verbose=False)
-    _network(SHAPES["large"], (32, 64, 128, 128), 2, "same").export(str(root / "large" / "1"), verbose=False)
+    """Saves each model as its version 1: `small`, a network of a fraction of a millisecond; `large`, ResNet50 at 10 to 20 ms; `identity`."""
+    _small().export(str(root / "small" / "1"), verbose=False)
+    _large().export(str(root / "large" / "1"), verbose=False)
     module = _identity()
     tf.saved_model.save(module, str(root / "identity" / "1"), signatures={"serving_default": module.serve})
 

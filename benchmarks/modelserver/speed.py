@@ -16,9 +16,11 @@ from pathlib import Path
 from benchmarks.modelserver.servers import callable_server, calls, model_server, request_of, write_models
 from benchmarks.paired import WARM_UP_CALLS, Call, Figures, in_turn, latency, report, throughput
 
-SHAPES = {"small": (1, 28, 28, 1), "large": (1, 128, 128, 3)}
+SHAPES = {"small": (1, 28, 28, 1), "large": (1, 64, 64, 3)}
 CALLERS = (16, 64)
 _FLOAT_BYTES = 4
+# As TensorFlow would choose by itself; at its defaults the model server chooses by the model.
+_ALL_THREADS = tuple(f"--tensorflow_{kind}_op_parallelism={os.cpu_count()}" for kind in ("intra", "inter"))
 
 
 def _measure(call: Call, seconds: float) -> Figures:
@@ -37,6 +39,7 @@ def run(root: Path, *, model: str, rounds: int, seconds: float) -> None:
         "callable": callable_server(root, model),
         "model server": model_server(root, model),
         "model server, batching": model_server(root, model, "--enable_batching"),
+        "model server, all threads": model_server(root, model, *_ALL_THREADS),
     }
     with ExitStack() as stack:
         ways = {name: stack.enter_context(calls(process, request)) for name, process in servers.items()}
@@ -48,7 +51,9 @@ def run(root: Path, *, model: str, rounds: int, seconds: float) -> None:
     baselines = dict.fromkeys(samples, "callable")
     print(f"model {model}; {rounds} rounds of {seconds:g} s; median ratio (least-greatest)")
     report(samples, baselines)
-    report(samples, {**baselines, "model server, batching": "model server"})
+    print("and what batching, and the choice of threads, change")
+    changes = {name: figures for name, figures in samples.items() if name.startswith("model server")}
+    report(changes, dict.fromkeys(changes, "model server"))
 
 
 def main() -> None:
