@@ -21,6 +21,7 @@ from modelserver.manager import Manager
 from modelserver.multi_inference import multi_inference, spec_of
 from modelserver.predict import Prediction, predict
 from modelserver.regress import regress
+from modelserver.reload import Reload
 from modelserver.servable import Servable
 
 _SIGNATURE_DEF = "signature_def"
@@ -32,6 +33,8 @@ class Api:
     def __init__(self, manager: Manager) -> None:
         """Takes the models."""
         self._manager = manager
+        self.reloads = Reload(manager)
+        """What puts another list of models into effect."""
 
     def predict(self, request: predict_pb2.PredictRequest) -> Prediction:
         """Runs a signature on named tensors. Raises ServingError."""

@@ -1,6 +1,7 @@
 """What the configuration files say, and the one model that the command line can name instead of the first of them."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -62,35 +63,71 @@ def single_model(name: str, base_path: str) -> tuple[ModelConfig, ...]:
 
 def read_models(file: Path) -> tuple[ModelConfig, ...]:
     """Reads a `ModelServerConfig` in text form. Raises ConfigError in TensorFlow Serving's words."""
+    return models_of(read_model_server_config(file).model_config_list)
+
+
+def read_model_server_config(file: Path) -> model_server_config_pb2.ModelServerConfig:
+    """Reads a `ModelServerConfig` in text form. Raises ConfigError where it isn't a list of models."""
     message = _read(file, model_server_config_pb2.ModelServerConfig())
     if message.WhichOneof("config") != "model_config_list":
         reason = f"{file}: only model_config_list is supported"
         raise ConfigError(reason)
-    models: dict[str, ModelConfig] = {}
-    for config in message.model_config_list.config:
-        if config.name in models:
+    return message
+
+
+def models_of(listed: model_server_config_pb2.ModelConfigList, *, served: Collection[str] = ()) -> tuple[ModelConfig, ...]:
+    """What a list of models says; `served` are the names of those that are served already, which keep their platform.
+
+    Raises ConfigError in TensorFlow Serving's words, and looks for what is wrong in its order (model_servers/server_core.cc).
+    """
+    seen: set[str] = set()
+    for config in listed.config:
+        if config.name in seen:
             reason = f"Illegal to list model {config.name} multiple times in config list"
             raise ConfigError(reason)
-        if not config.model_platform:
-            reason = (
-                "Illegal setting neither ModelServerConfig::model_type (deprecated) nor ModelServerConfig::model_platform, "
-                f"model name is {config.name}"
-            )
-            raise ConfigError(reason)
-        if config.model_platform != _PLATFORM:
-            reason = f"Model {config.name} requests unsupported platform {config.model_platform}"
-            raise ConfigError(reason)
+        seen.add(config.name)
+    for config in listed.config:
         _check_base_path(config.name, config.base_path)
-        models[config.name] = ModelConfig(
-            name=config.name,
-            base_path=Path(config.base_path),
-            policy=_policy_of(config),
-            labels=dict(config.version_labels),
+    for config in sorted(listed.config, key=lambda config: config.name not in served):
+        _check_platform(config, is_served=config.name in served)
+    for config in listed.config:
+        if config.HasField("logging_config"):
+            # TensorFlow Serving's server has none either, and finds that out when all is loaded.
+            raise ConfigError("No request-logger-creator provided.")
+    return tuple(
+        ModelConfig(name=config.name, base_path=Path(config.base_path), policy=_policy_of(config), labels=dict(config.version_labels))
+        for config in listed.config
+    )
+
+
+def _check_platform(config: model_server_config_pb2.ModelConfig, *, is_served: bool) -> None:
+    platform = config.model_platform
+    if config.model_type:
+        if platform:
+            setting = "ModelServerConfig::model_type (deprecated) and ModelServerConfig::model_platform"
+            reason = f"Illegal setting both {setting}, model name is {config.name}"
+            raise ConfigError(reason)
+        if config.model_type != model_server_config_pb2.TENSORFLOW:
+            reason = f"ModelServerConfig::model_type choice {config.model_type} not supported."
+            raise ConfigError(reason)
+        return
+    if not platform:
+        setting = "ModelServerConfig::model_type (deprecated) nor ModelServerConfig::model_platform"
+        reason = f"Illegal setting neither {setting}, model name is {config.name}"
+        raise ConfigError(reason)
+    if platform != _PLATFORM:
+        reason = (
+            f"Illegal to change a model's platform. For model {config.name} platform was {_PLATFORM} and new platform requested is {platform}"
+            if is_served
+            else f"Model {config.name} requests unsupported platform {platform}"
         )
-    return tuple(models.values())
+        raise ConfigError(reason)
 
 
 def _check_base_path(name: str, base_path: str) -> None:
+    if "://" in base_path:
+        reason = f"Model {name} has a URI for its base path: the embedded server reads local folders; got base_path()={base_path}"
+        raise ConfigError(reason)
     if not Path(base_path).is_absolute():
         reason = f"Expected model {name} to have an absolute path or URI; got base_path()={base_path}"
         raise ConfigError(reason)

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import structlog
+from tensorflow_serving.config import model_server_config_pb2
 
-from modelserver.config import ConfigError, ModelConfig, read_models
+from modelserver.config import ConfigError, read_model_server_config
+from modelserver.errors import ServingError
 
 _log = structlog.get_logger("modelserver.config_watch")
 
@@ -14,15 +16,16 @@ _log = structlog.get_logger("modelserver.config_watch")
 class ConfigWatch:
     """Looks at the file every so often, and hands on what it says whenever its contents have changed.
 
-    A file that can't be used changes nothing, and is logged once, however long it stays so.
+    A file that can't be used changes nothing. It is tried again at every look, for a label may wait for a version, and its fault is logged once.
     """
 
-    def __init__(self, file: Path, *, poll_seconds: float, apply: Callable[[tuple[ModelConfig, ...]], None]) -> None:
-        """Takes the file, how often to look, and what takes the models."""
+    def __init__(self, file: Path, *, poll_seconds: float, apply: Callable[[model_server_config_pb2.ModelServerConfig], None]) -> None:
+        """Takes the file, how often to look, and what takes the models, or raises ServingError."""
         self._file = file
         self._poll_seconds = poll_seconds
         self._apply = apply
-        self._seen: bytes | str | None = None
+        self._applied: bytes | None = None
+        self._fault: str | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="config watch", daemon=True)
 
@@ -38,18 +41,16 @@ class ConfigWatch:
     def look(self) -> None:
         """Looks once."""
         try:
-            seen: bytes | str = self._file.read_bytes()
-        except OSError as error:
-            seen = str(error)
-        if seen == self._seen:
-            return
-        self._seen = seen
-        try:
-            models = read_models(self._file)
-        except ConfigError as error:
-            _log.error("configuration can't be used: everything stays as it is", why=str(error))
-            return
-        self._apply(models)
+            seen = self._file.read_bytes()
+            if seen == self._applied:
+                return
+            self._apply(read_model_server_config(self._file))
+        except (OSError, ConfigError, ServingError) as error:
+            if str(error) != self._fault:
+                _log.error("configuration can't be used: everything stays as it is", file=str(self._file), why=str(error))
+            self._fault = str(error)
+        else:
+            self._applied, self._fault = seen, None
 
     def _run(self) -> None:
         while not self._stopping.wait(self._poll_seconds):

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 
 from modelserver.errors import ServingError
-from modelserver.manager import VersionStatus
+from modelserver.model import VersionStatus
 from modelserver.servable import DEFAULT_SIGNATURE, Servable
 
 # TensorFlow Serving's: the first is 10 µs, and the last about 20 minutes.

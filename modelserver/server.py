@@ -3,9 +3,7 @@
 import gc
 import signal
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -13,17 +11,18 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from modelserver.api import Api
-from modelserver.config import ConfigError, batching_of_version
+from modelserver.config import ConfigError
 from modelserver.config_watch import ConfigWatch
 from modelserver.denormals import flush_denormals
-from modelserver.errors import invalid_argument
 from modelserver.flag_table import Flags
 from modelserver.flags import Setup
+from modelserver.loader import Loader
 from modelserver.manager import Manager
 from modelserver.metrics import Metrics
+from modelserver.model import Retries
+from modelserver.reload import Reload
 from modelserver.rest.handler import Handler
 from modelserver.rest.server import Options, RestServer
-from modelserver.servable import LoadOptions, Servable
 from modelserver.services import register
 
 _log = structlog.get_logger("modelserver.server")
@@ -50,7 +49,15 @@ def serve(setup: Setup) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     flags = setup.flags
-    manager = Manager(setup.models, poll_seconds=flags.file_system_poll_wait_seconds, load=_loader(setup))
+    manager = Manager(
+        setup.models,
+        load=Loader(setup),
+        poll_seconds=flags.file_system_poll_wait_seconds,
+        retries=Retries(count=flags.max_num_load_retries, interval_seconds=max(flags.load_retry_interval_micros, 0) / 1e6),
+        load_threads=max(flags.num_load_threads, 1),
+        unload_threads=flags.num_unload_threads,
+        allows_unavailable_labels=flags.allow_version_labels_for_unavailable_models,
+    )
     metrics = Metrics(manager, names=lambda: tuple(manager._models))  # noqa: SLF001 - it has no list of them yet
     # Calls beyond the threads wait; TensorFlow Serving refuses them.
     server = grpc.server(
@@ -69,10 +76,12 @@ def serve(setup: Setup) -> None:
     server.start()
     # TensorFlow Serving's words; parents read the port from them.
     print(f"Running gRPC ModelServer at {flags.host}:{port} ...", flush=True)
+    if flags.grpc_socket_path:
+        print(f"Running gRPC ModelServer at UNIX socket {flags.grpc_socket_path} ...", flush=True)
     # TensorFlow's modules stay for good: passing them over, the collection at a version's end takes milliseconds, not tenths of a second.
     gc.freeze()
     manager.start()
-    watch = _watch(flags, manager)
+    watch = _watch(flags, api.reloads)
     while not stopping.wait(_READINESS_SECONDS):
         serving = health_pb2.HealthCheckResponse.SERVING if manager.is_ready() else health_pb2.HealthCheckResponse.NOT_SERVING
         _set_health(status, serving)
@@ -80,6 +89,7 @@ def serve(setup: Setup) -> None:
     if watch is not None:
         watch.stop()
     status.enter_graceful_shutdown()
+    manager.end_waits()
     stopped = server.stop(_DRAIN_SECONDS)
     if rest is not None:
         rest.stop(_DRAIN_SECONDS)
@@ -88,30 +98,11 @@ def serve(setup: Setup) -> None:
     _log.info("stopped")
 
 
-def _loader(setup: Setup) -> Callable[[str, int, Path], Servable]:
-    """What loads a version as the flags say."""
-    common = LoadOptions(
-        tags=setup.tags, session_config=setup.session_config, batching=setup.batching, allowed_ops=setup.allowed_ops,
-        as_content=setup.flags.enable_serialization_as_tensor_content,
-    )  # fmt: skip
-
-    def load(name: str, version: int, folder: Path) -> Servable:
-        options = common
-        if setup.batching is not None and setup.flags.enable_per_model_batching_parameters:
-            try:
-                options = replace(common, batching=batching_of_version(folder, setup.batching))
-            except ConfigError as error:
-                raise invalid_argument(str(error)) from None
-        return Servable(name, version, folder, options)
-
-    return load
-
-
-def _watch(flags: Flags, manager: Manager) -> ConfigWatch | None:
+def _watch(flags: Flags, reloads: Reload) -> ConfigWatch | None:
     """The file of the models, watched where it is to be."""
     if not flags.model_config_file or not flags.model_config_file_poll_wait_seconds:
         return None
-    watch = ConfigWatch(Path(flags.model_config_file), poll_seconds=flags.model_config_file_poll_wait_seconds, apply=manager.configure)
+    watch = ConfigWatch(Path(flags.model_config_file), poll_seconds=flags.model_config_file_poll_wait_seconds, apply=reloads.apply)
     watch.start()
     return watch
 
@@ -121,8 +112,6 @@ def _listen(server: grpc.Server, setup: Setup) -> int:
     flags = setup.flags
     if flags.grpc_socket_path:
         _add_port(server, setup, f"unix:{flags.grpc_socket_path}", f"--grpc_socket_path: can't listen on {flags.grpc_socket_path}")
-        # TensorFlow Serving's words.
-        print(f"Running gRPC ModelServer at UNIX socket {flags.grpc_socket_path} ...", flush=True)
     problem = f"--port: can't listen on {flags.host}:{flags.port}: another process may hold it; 0 lets the system choose"
     return _add_port(server, setup, f"{flags.host}:{flags.port}", problem)
 

@@ -18,6 +18,7 @@ from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
     inference_pb2,
+    model_management_pb2,
     predict_pb2,
     regression_pb2,
 )
@@ -53,7 +54,13 @@ def register(server: grpc.Server, api: Api, metrics: Metrics, control: ThreadPoo
     # TensorFlow Serving doesn't count it: it is asked of a model for each of its tasks.
     joint = {"MultiInference": (inference_pb2.MultiInferenceRequest, _message(api.multi_inference))}
     looked_at = {"GetModelMetadata": (get_model_metadata_pb2.GetModelMetadataRequest, _message(api.get_model_metadata))}
-    models = {"GetModelStatus": (get_model_status_pb2.GetModelStatusRequest, _message(api.get_model_status))}
+    models = {
+        "GetModelStatus": (get_model_status_pb2.GetModelStatusRequest, _message(api.get_model_status)),
+        "HandleReloadConfigRequest": (
+            model_management_pb2.ReloadConfigRequest,
+            lambda request, context: api.reloads.reload(request, context).SerializeToString(),
+        ),
+    }
     inference = {name: _counted(Method(name.lower(), "GRPC", name), kind, infer, metrics) for name, (kind, infer) in predicted.items()}
     inference |= {name: _uncounted(*row) for name, row in joint.items()}
     _add(server, PREDICTION_SERVICE, {**inference, **{name: _on(control, _uncounted(*row)) for name, row in looked_at.items()}})

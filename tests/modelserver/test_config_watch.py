@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import grpc
 import pytest
 from structlog.testing import capture_logs
+from tensorflow_serving.config import model_server_config_pb2
 
-from modelserver.config import ModelConfig
 from modelserver.config_watch import ConfigWatch
+from modelserver.errors import ServingError
 
-Applied = list[tuple[ModelConfig, ...]]
+Applied = list[model_server_config_pb2.ModelServerConfig]
 
 
 def listing(*names: str) -> str:
@@ -26,8 +28,8 @@ def watch(tmp_path: Path, applied: Applied) -> ConfigWatch:
     return ConfigWatch(tmp_path / "models.config", poll_seconds=60, apply=applied.append)
 
 
-def names(models: tuple[ModelConfig, ...]) -> list[str]:
-    return [model.name for model in models]
+def names(config: model_server_config_pb2.ModelServerConfig) -> list[str]:
+    return [model.name for model in config.model_config_list.config]
 
 
 def test_what_changed_is_handed_on(watch: ConfigWatch, applied: Applied, tmp_path: Path) -> None:
@@ -59,7 +61,7 @@ def test_a_broken_file_changes_nothing_and_is_logged_once(watch: ConfigWatch, ap
 
     assert len(applied) == 1
     assert [log["log_level"] for log in logs] == ["error"]
-    assert str(file) in logs[0]["why"]
+    assert logs[0]["file"] == str(file)
 
 
 def test_a_file_that_was_mended_is_handed_on(watch: ConfigWatch, applied: Applied, tmp_path: Path) -> None:
@@ -70,3 +72,23 @@ def test_a_file_that_was_mended_is_handed_on(watch: ConfigWatch, applied: Applie
     watch.look()
 
     assert [names(models) for models in applied] == [["b"]]
+
+
+def test_what_is_refused_is_tried_again_until_it_is_taken(tmp_path: Path, applied: Applied) -> None:
+    """A label may be on a version that is published later."""
+    refusals = [ServingError(grpc.StatusCode.FAILED_PRECONDITION, "not currently available for inference")] * 2
+
+    def take(config: model_server_config_pb2.ModelServerConfig) -> None:
+        if refusals:
+            raise refusals.pop()
+        applied.append(config)
+
+    (tmp_path / "models.config").write_text(listing("a"), encoding="utf-8")
+    watch = ConfigWatch(tmp_path / "models.config", poll_seconds=60, apply=take)
+
+    with capture_logs() as logs:
+        for _ in range(4):
+            watch.look()
+
+    assert [names(config) for config in applied] == [["a"]]
+    assert [log["why"] for log in logs] == ["not currently available for inference"]

@@ -17,6 +17,7 @@ from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 from modelserver.config import ModelConfig, VersionPolicy
 from modelserver.errors import ServingError
 from modelserver.manager import Manager
+from modelserver.model import Retries
 from modelserver.servable import LoadOptions, Servable
 
 Publish = Callable[..., Path]
@@ -31,8 +32,10 @@ def manage() -> Iterator[Manage]:
     """A manager that runs, ended after the test."""
     managers: list[Manager] = []
 
-    def start(*configs: ModelConfig, poll_seconds: float = POLL_SECONDS, load: Callable[..., Servable] = Servable) -> Manager:
-        manager = Manager(configs, poll_seconds=poll_seconds, load=partial(load, options=LoadOptions(session_config=config_pb2.ConfigProto())))
+    def start(*configs: ModelConfig, load: Callable[..., Servable] = Servable, **options: Any) -> Manager:
+        load = partial(load, options=LoadOptions(session_config=config_pb2.ConfigProto()))
+        options = {"poll_seconds": POLL_SECONDS, "retries": Retries(count=0), "patience_seconds": 0.1, **options}
+        manager = Manager(configs, load=load, **options)
         manager.start()
         managers.append(manager)
         return manager
@@ -180,7 +183,8 @@ def test_a_failed_version_is_tried_again_when_its_files_change_and_not_before(
 
     whole = publish("half_plus_two", tmp_path / "whole", 1)
     half = tmp_path / "m" / "1"
-    shutil.copytree(whole, half, ignore=shutil.ignore_patterns("saved_model.pb"))
+    shutil.copytree(whole, half)
+    (half / "saved_model.pb").write_bytes(b"half of it")
     manager = manage(model(tmp_path / "m"), model(tmp_path / "other", "other"), load=counted)
     wait_until(lambda: states(manager) == {1: "END"})
     # Another model that comes to be served shows that the manager went round since.
@@ -243,7 +247,7 @@ def test_versions_and_labels_choose(manage: Manage, publish: Publish, tmp_path: 
     assert served(manager) == 3
     assert served(manager, 'name: "m" version { value: 2 }') == 2
     assert served(manager, 'name: "m" version_label: "stable"') == 2
-    assert refusal(manager, 'name: "m" version_label: "old"') == "NOT_FOUND Servable not found for request: Specific(m, 1)"
+    assert refusal(manager, 'name: "m" version_label: "old"') == "INVALID_ARGUMENT Unrecognized servable version label: old"
     assert refusal(manager, 'name: "m" version_label: "nope"') == "INVALID_ARGUMENT Unrecognized servable version label: nope"
 
 
