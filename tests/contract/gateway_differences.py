@@ -41,7 +41,7 @@ DIFFERENCES: Sequence[Difference] = [
     ),
     Difference(rows="2: reflection", code="OK", message="", why="routing: the gateway says what it serves, TensorFlow Serving's API among it"),
     Difference(
-        rows="tensor.cc: 10^9 declared elements", code="INVALID_ARGUMENT",
+        rows="tensor.cc: 10^8 declared elements", code="INVALID_ARGUMENT",
         message="the tensor declares too many elements: at most 16777216 are taken, so send less at once", why=_BOUNDED,
     ),
     Difference(

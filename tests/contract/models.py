@@ -1,7 +1,14 @@
 """The models that the contract is checked on: tiny, and each with one thing that matters about it.
 
-A TensorFlow Serving that the contract is to be checked against serves them under these names:
-`python tests/contract/models.py FOLDER` writes them to FOLDER/<name>/1, with a `models.config` for it.
+`python tests/contract/models.py FOLDER` writes them to FOLDER/<name>/1, with a `models.config` and a `batching.config`, for a real TensorFlow
+Serving that the contract is to be checked against. The tests that need a server whose address isn't given are skipped:
+
+- TFSERVING_TARGET, and TFSERVING_REST_TARGET: `--model_config_file=FOLDER/models.config --allow_version_labels_for_unavailable_models=true
+  --enable_grpc_healthcheck_service=true`;
+- TFSERVING_BATCHING_TARGET: the same, with `--enable_batching=true --batching_parameters_file=FOLDER/batching.config
+  --enable_serialization_as_tensor_content=true --enable_signature_method_name_check=true`;
+- TFSERVING_RELOAD_TARGET: any model to begin with, `--max_num_load_retries=0 --file_system_poll_wait_seconds=1`; on this machine, for the tests
+  write what it is told to serve.
 """
 
 import sys

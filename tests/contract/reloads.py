@@ -9,7 +9,7 @@ from tensorflow_serving.apis import get_model_status_pb2, model_management_pb2
 
 from tests.contract.wire import Answer, Caller, floats, parsed, predict
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 ALL = "model_version_policy { all { } }"
 # Two models: `a` with versions 1 and 2, and labels on both; `b` with version 1.
 A = f'config {{ name: "a" base_path: "{{root}}/a" model_platform: "tensorflow" {ALL} version_labels {{ key: "stable" value: 1 }} }}'
