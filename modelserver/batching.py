@@ -18,7 +18,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow.python.ops import gen_batch_ops
 
 from modelserver.config import Batching
-from modelserver.errors import ServingError, invalid_argument
+from modelserver.errors import RUN_ERRORS, ServingError, invalid_argument
 from modelserver.session import Session
 
 _log = structlog.get_logger("modelserver.batching")
@@ -82,7 +82,7 @@ class Batcher:
         except tf.errors.UnavailableError as error:
             # TensorFlow adds the operation's name, which is of our making.
             raise ServingError(grpc.StatusCode.UNAVAILABLE, error.message.partition("\n")[0]) from None
-        except tf.errors.OpError as error:
+        except RUN_ERRORS as error:
             self._say("a batch failed: its requests are run apart, as are those of later ones that fail", code=type(error).__name__)
             return None
 

@@ -3,6 +3,8 @@
 import grpc
 import tensorflow as tf
 
+# What the run of a graph raises: of a message that is no UTF-8, TensorFlow's Python can't make an error of its own.
+RUN_ERRORS = (tf.errors.OpError, UnicodeDecodeError)
 _CODE = {code.value[0]: code for code in grpc.StatusCode}
 # TensorFlow Serving cuts a message so that it fits into the headers it travels in.
 _MAX_MESSAGE_BYTES = 1024
@@ -19,8 +21,10 @@ class ServingError(Exception):
         self.message = message
 
     @classmethod
-    def of(cls, error: tf.errors.OpError) -> "ServingError":
-        """The same status as TensorFlow's; the codes are one to one."""
+    def of(cls, error: tf.errors.OpError | UnicodeDecodeError) -> "ServingError":
+        """The same status as TensorFlow's; the codes are one to one. Of a message that is no UTF-8 the code is lost; it shows what was sent."""
+        if isinstance(error, UnicodeDecodeError):
+            return cls(grpc.StatusCode.INVALID_ARGUMENT, error.object.decode(errors="replace"))
         return cls(_CODE.get(error.error_code, grpc.StatusCode.UNKNOWN), error.message)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import input_pb2
 
-from modelserver.errors import ServingError, invalid_argument
+from modelserver.errors import RUN_ERRORS, ServingError, invalid_argument
 from modelserver.servable import Servable
 from modelserver.signature import Outputs
 
@@ -51,7 +51,7 @@ def run_signatures(servable: Servable, wanted: Mapping[str, Sequence[str]], exam
     fetches = tuple(sorted({definitions[key].outputs[alias].name for key, aliases in wanted.items() for alias in aliases}))
     try:
         arrays: list[NDArray[Any]] = servable.session.callable(tuple(sorted(feeds)), fetches)(*[examples] * len(feeds))
-    except tf.errors.OpError as error:
+    except RUN_ERRORS as error:
         raise ServingError.of(error) from None
     found = dict(zip(fetches, arrays, strict=True))
     return {key: {alias: found[definitions[key].outputs[alias].name] for alias in aliases} for key, aliases in wanted.items()}

@@ -82,8 +82,8 @@ class Session:
 def _make_callable(session: tf.compat.v1.Session, run_options: config_pb2.RunOptions, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Run:
     # A callable does at load time what a session does at every run.
     options = config_pb2.CallableOptions(feed=feeds, fetch=fetches, run_options=run_options)
-    run: Run = session._make_callable_from_options(options)  # noqa: SLF001 - it halves a small model's time, and has no public name
-    if not any(_may_be_text(session.graph, name) for name in fetches):
+    run: Callable[..., list[Any]] = session._make_callable_from_options(options)  # noqa: SLF001 - it halves a small model's time, and has no public name
+    if not any(_is_text(session.graph, name) for name in fetches):
         return run
 
     def run_with_arrays(*arrays: NDArray[Any]) -> list[NDArray[Any]]:
@@ -92,10 +92,9 @@ def _make_callable(session: tf.compat.v1.Session, run_options: config_pb2.RunOpt
     return run_with_arrays
 
 
-def _may_be_text(graph: tf.Graph, name: str) -> bool:
-    """Whether a tensor may be a single string: TensorFlow gives that as bytes, and everything else as arrays."""
-    tensor = graph.get_tensor_by_name(name if ":" in name else f"{name}:0")
-    return tensor.dtype == tf.string and not tensor.shape.rank
+def _is_text(graph: tf.Graph, name: str) -> bool:
+    """Whether a tensor holds strings: TensorFlow gives a single one as bytes, and everything else as arrays, whatever shape the graph says."""
+    return graph.get_tensor_by_name(name if ":" in name else f"{name}:0").dtype == tf.string
 
 
 def _ops_of(graph: graph_pb2.GraphDef) -> Iterator[str]:

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from modelserver.batching import Batcher, check_task
 from modelserver.config import Batching
-from modelserver.errors import ServingError, invalid_argument
+from modelserver.errors import RUN_ERRORS, ServingError, invalid_argument
 from modelserver.session import Session
 from modelserver.tensor import Declared, Parts, check_shape, declared, delimited, read_tensor, tensor_writer, type_name
 
@@ -98,7 +97,7 @@ class Signature:
                 return results
         try:
             return self._run_alone(wanted, arrays)
-        except tf.errors.OpError as error:
+        except RUN_ERRORS as error:
             results = self._run_no_rows(wanted, arrays)
             if results is not None:
                 return results
@@ -117,7 +116,7 @@ class Signature:
         rows = [np.full((1, *array.shape[1:]), b"" if array.dtype == object else 0, array.dtype) for array in arrays]
         try:
             return [result[:0] for result in self._run_alone(wanted, rows)]
-        except tf.errors.OpError:
+        except RUN_ERRORS:
             return None
 
     def _parse(self, inputs: Inputs) -> list[tuple[tensor_pb2.TensorProto, Declared]]:

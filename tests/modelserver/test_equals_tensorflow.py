@@ -65,7 +65,7 @@ class Signature:
     defaults: Mapping[str, Array]
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True)
 class Model:
     """A SavedModel, as TensorFlow runs it, and its name at the server."""
 
@@ -74,9 +74,9 @@ class Model:
     signatures: tuple[Signature, ...]
     functions: Mapping[str, Any]
 
-    def __repr__(self) -> str:
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
         """What a failing example says of it."""
-        return self.name
+        printer.text(self.name)
 
 
 def _shape(made: random.Random) -> Shape:

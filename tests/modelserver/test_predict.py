@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
+from modelserver.config import Batching
 from modelserver.errors import ServingError
 from modelserver.predict import predict
 from modelserver.servable import Servable
@@ -18,6 +19,22 @@ def _request(signature: str, **inputs: object) -> predict_pb2.PredictRequest:
     for alias, value in inputs.items():
         request.inputs[alias].CopyFrom(tf.make_tensor_proto(value))
     return request
+
+
+def test_a_single_text_is_answered_as_one(load_shared: Load) -> None:
+    prediction = predict(load_shared("text"), _request("", numbers=b"1e2"))
+
+    assert {alias: (output.shape, output.tolist()) for alias, output in prediction.outputs.items()} == {"value": ((), 100.0), "upper": ((), b"1E2")}
+    assert prediction.signature.encode(prediction.outputs)
+
+
+@pytest.mark.parametrize("batching", [None, Batching()])
+def test_what_tensorflow_says_of_bytes_that_are_no_text_is_a_status(load_shared: Load, batching: Batching | None) -> None:
+    with pytest.raises(ServingError) as caught:
+        predict(load_shared("text", batching=batching), _request("", numbers=[b"\xff\x00"]))
+
+    assert caught.value.code.name == "INVALID_ARGUMENT"
+    assert caught.value.message.startswith("StringToNumberOp could not correctly convert string: \N{REPLACEMENT CHARACTER}")
 
 
 @pytest.mark.parametrize("signature", ["classify_x_to_y", "regress_x_to_y"])
