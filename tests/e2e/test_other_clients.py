@@ -1,32 +1,44 @@
 """Someone else's client, unchanged: TensorFlow Serving's own stubs, OpenVINO's client, and one that knows nothing but reflection."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
 import numpy as np
 import pytest
-from google.protobuf import descriptor_pool, message_factory
+from google.protobuf import descriptor_pool, message_factory, text_format
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from numpy.typing import NDArray
 from tensorflow_serving.apis import (
+    classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
+    model_management_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
+    regression_pb2,
 )
+from tensorflow_serving.apis import inference_pb2 as multi_inference_pb2
 
+from local.prepare import make_key
+from local.process import Process
+from local.stack import Stack
+from medserve.keys import create_key
 from medserve.v1 import inference_pb2
+from tests.e2e.conftest import Caller
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Caller
+    from collections.abc import Iterator
+
+Metadata: TypeAlias = tuple[tuple[str, str], ...]
 
 
-def test_tensorflow_servings_stubs_need_an_address_a_ca_and_a_key(caller: "Caller", digit: NDArray[np.uint8]) -> None:
+def test_tensorflow_servings_stubs_need_an_address_a_ca_and_a_key(caller: Caller, digit: NDArray[np.uint8]) -> None:
     import tensorflow as tf  # noqa: PLC0415 - it takes seconds
 
     stub = prediction_service_pb2_grpc.PredictionServiceStub(caller.channel)
@@ -43,7 +55,7 @@ def test_tensorflow_servings_stubs_need_an_address_a_ca_and_a_key(caller: "Calle
     assert (response.model_spec.name, response.model_spec.version.value, response.model_spec.signature_name) == ("digits", 1, "serving_default")
 
 
-def test_a_label_of_the_gateways_reaches_a_version(caller: "Caller", digit: NDArray[np.uint8]) -> None:
+def test_a_label_of_the_gateways_reaches_a_version(caller: Caller, digit: NDArray[np.uint8]) -> None:
     import tensorflow as tf  # noqa: PLC0415
 
     request = predict_pb2.PredictRequest()
@@ -56,7 +68,7 @@ def test_a_label_of_the_gateways_reaches_a_version(caller: "Caller", digit: NDAr
     assert response.model_spec.version.value == 1
 
 
-def test_status_and_metadata_are_the_model_servers(caller: "Caller") -> None:
+def test_status_and_metadata_are_the_model_servers(caller: Caller) -> None:
     status_request = get_model_status_pb2.GetModelStatusRequest()
     status_request.model_spec.name = "digits"
     metadata_request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
@@ -73,7 +85,83 @@ def test_status_and_metadata_are_the_model_servers(caller: "Caller") -> None:
     assert list(signatures.signature_def["serving_default"].inputs) == ["images"]
 
 
-def test_without_a_key_nothing_is_answered(caller: "Caller") -> None:
+@pytest.fixture(scope="module")
+def operated(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[Caller, Metadata]]":
+    """A stack that serves one model and holds another, and the metadata of an operator. Tests may add the other."""
+    from tests.contract.models import write  # noqa: PLC0415 - TensorFlow
+
+    folder = tmp_path_factory.mktemp("operated")
+    stack = Stack(folder)
+    for model in ("half_plus_two", "legacy"):
+        write(model, stack.repository / model / "1")
+    config = folder / "models.config"
+    config.write_text(text_format.MessageToString(model_list(stack.repository, "legacy").config))
+    stack.model_server = Process(
+        "modelserver", ["--port=0", f"--model_config_file={config}"], folder=folder,
+        log_file=stack.log_folder / "modelserver.log", ready=re.compile(r"Running gRPC ModelServer at .*:(\d+) "),
+    )  # fmt: skip
+    with stack:
+        key_file, key = make_key(stack)
+        _, operators = create_key(stack.api_keys_file, tenant="operators", models=["*"], actions=["reload"])
+        stack.start_gateway()
+        with stack.channel() as channel:
+            caller = Caller(stack=stack, key_file=key_file, channel=channel, metadata=(("authorization", f"Bearer {key}"),))
+            yield caller, (("authorization", f"Bearer {operators}"),)
+
+
+def model_list(repository: Path, *models: str) -> model_management_pb2.ReloadConfigRequest:
+    request = model_management_pb2.ReloadConfigRequest()
+    for model in models:
+        request.config.model_config_list.config.add(name=model, base_path=str(repository / model), model_platform="tensorflow")
+    return request
+
+
+def about_legacy(request: Any, *methods: str) -> Any:
+    """Two items for a model that has a signature for each method; a MultiInference has a task for each of them."""
+    is_multi = isinstance(request, multi_inference_pb2.MultiInferenceRequest)
+    for method in methods:
+        spec = request.tasks.add(method_name=f"tensorflow/serving/{method}").model_spec if is_multi else request.model_spec
+        spec.name, spec.signature_name = "legacy", f"{method}_x_to_y"
+    for x in (2.0, 20.0):
+        request.input.example_list.examples.add().features.feature["x"].float_list.value.append(x)
+    return request
+
+
+def test_a_model_of_items_is_asked_in_every_way(operated: tuple[Caller, Metadata]) -> None:
+    caller, _ = operated
+    stub = prediction_service_pb2_grpc.PredictionServiceStub(caller.channel)
+
+    classified = stub.Classify(about_legacy(classification_pb2.ClassificationRequest(), "classify"), metadata=caller.metadata, timeout=10)
+    regressed = stub.Regress(about_legacy(regression_pb2.RegressionRequest(), "regress"), metadata=caller.metadata, timeout=10)
+    both = stub.MultiInference(about_legacy(multi_inference_pb2.MultiInferenceRequest(), "regress", "classify"), metadata=caller.metadata, timeout=10)
+
+    assert [row.classes[0].score for row in classified.result.classifications] == [3.0, 12.0]
+    assert [row.value for row in regressed.result.regressions] == [3.0, 12.0]
+    assert [row.value for row in both.results[0].regression_result.regressions] == [3.0, 12.0]
+    assert [row.classes[0].score for row in both.results[1].classification_result.classifications] == [3.0, 12.0]
+    assert {reply.model_spec.version.value for reply in (classified, regressed, *both.results)} == {1}
+
+
+def test_an_operator_adds_a_model_and_nobody_else_does(operated: tuple[Caller, Metadata]) -> None:
+    caller, operators = operated
+    stub = model_service_pb2_grpc.ModelServiceStub(caller.channel)
+    new_list = model_list(caller.stack.repository, "legacy", "half_plus_two")
+    question = get_model_status_pb2.GetModelStatusRequest()
+    question.model_spec.name = "half_plus_two"
+
+    with pytest.raises(grpc.RpcError) as denied:
+        stub.HandleReloadConfigRequest(new_list, metadata=caller.metadata, timeout=30)
+    with pytest.raises(grpc.RpcError) as unknown:
+        stub.GetModelStatus(question, metadata=caller.metadata, timeout=10)
+    reloaded = stub.HandleReloadConfigRequest(new_list, metadata=operators, timeout=30)
+    status = stub.GetModelStatus(question, metadata=caller.metadata, timeout=10)
+
+    assert (denied.value.code(), unknown.value.code()) == (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.NOT_FOUND)
+    assert reloaded.status.error_code == 0
+    assert [(row.version, row.state) for row in status.model_version_status] == [(1, get_model_status_pb2.ModelVersionStatus.AVAILABLE)]
+
+
+def test_without_a_key_nothing_is_answered(caller: Caller) -> None:
     request = predict_pb2.PredictRequest()
     request.model_spec.name = "digits"
 
@@ -106,7 +194,7 @@ print(json.dumps(found))
 """
 
 
-def test_ovmsclient_needs_a_channel_with_a_ca_and_a_key(caller: "Caller", digit: NDArray[np.uint8], tmp_path: Path) -> None:
+def test_ovmsclient_needs_a_channel_with_a_ca_and_a_key(caller: Caller, digit: NDArray[np.uint8], tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", digit[np.newaxis, :, :, np.newaxis])
     files = (caller.stack.ca_file, caller.key_file, tmp_path / "images.npy")
     command = [sys.executable, "-c", OVMSCLIENT, caller.stack.target, *map(str, files)]
@@ -122,7 +210,7 @@ def test_ovmsclient_needs_a_channel_with_a_ca_and_a_key(caller: "Caller", digit:
     assert found["refused"] == ["ModelNotFoundError", "Error occurred during handling the request: Servable not found for request: Specific(nope, 1)"]
 
 
-def test_a_client_that_knows_only_reflection_finds_and_calls_everything(caller: "Caller", digit_request: inference_pb2.InferRequest) -> None:
+def test_a_client_that_knows_only_reflection_finds_and_calls_everything(caller: Caller, digit_request: inference_pb2.InferRequest) -> None:
     database = ProtoReflectionDescriptorDatabase(caller.channel)
     pool = descriptor_pool.DescriptorPool(database)
 
