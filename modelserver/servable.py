@@ -10,13 +10,13 @@ from pathlib import Path
 import structlog
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
-from tensorflow.python.framework import op_def_registry
 from tensorflow_serving.apis import model_pb2
 
 from modelserver import parallelism
 from modelserver.batching import Batcher, Unbatchable
 from modelserver.config import Batching
 from modelserver.errors import ServingError, invalid_argument
+from modelserver.kernels import can_abort, need_elements
 from modelserver.session import Session
 from modelserver.signature import Signature
 
@@ -24,10 +24,6 @@ _log = structlog.get_logger("modelserver.servable")
 
 DEFAULT_SIGNATURE = "serving_default"
 
-# Their kernels read dimensions of a tensor without a look at its rank, and the process aborts. The convolutions and poolings of oneDNN do so too:
-# they are known by their `data_format`.
-_ABORTING = frozenset({"LSTMBlockCell", "BlockLSTM", "BlockLSTMV2", "GRUBlockCell"})
-_LAYOUT = "data_format"
 _loads = count()
 
 
@@ -68,7 +64,7 @@ class Servable:
             self.signature_def = _copied(self.session.meta_graph)
             del self.session.meta_graph
             load_number = next(_loads)
-            checks_shape = _can_abort(self.session.ops)
+            checks_shape, needs_elements = can_abort(self.session.ops), need_elements(self.session.ops)
             self.signatures = {
                 key: Signature(
                     self.session,
@@ -76,6 +72,7 @@ class Servable:
                     batching=options.batching,
                     batcher=self._batcher(key, definition, options.batching, load_number),
                     checks_shape=checks_shape,
+                    needs_elements=needs_elements,
                     as_content=options.as_content,
                 )
                 for key, definition in self.signature_def.items()
@@ -170,9 +167,3 @@ def _is_dense(definition: meta_graph_pb2.SignatureDef) -> bool:
     """A signature of sparse or composite tensors has no single tensor to feed or fetch; `__saved_model_init_op` fetches no tensor at all."""
     infos = [*definition.inputs.values(), *definition.outputs.values()]
     return all(info.WhichOneof("encoding") == "name" and info.dtype for info in infos)
-
-
-def _can_abort(ops: frozenset[str]) -> bool:
-    """Whether a tensor of a wrong shape can end the process. Where none can, shapes are left to the graph, as TensorFlow Serving leaves them."""
-    definitions = (op_def_registry.get(op) for op in ops)
-    return bool(ops & _ABORTING) or any(found is not None and any(attr.name == _LAYOUT for attr in found.attr) for found in definitions)

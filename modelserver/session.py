@@ -15,6 +15,7 @@ from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
 from modelserver.errors import ServingError, invalid_argument, not_found
+from modelserver.kernels import ensure_ranks
 
 Run = Callable[..., list[NDArray[Any]]]
 
@@ -41,6 +42,7 @@ class Session:
             meta = loader.get_meta_graph_def_from_tags(list(tags))
             self.ops = frozenset(_ops_of(meta.graph_def))
             _check_ops(self.ops, allowed_ops)
+            ensure_ranks(meta)
             with self._session.graph.as_default():
                 loader.load(self._session, list(tags))
         except (tf.errors.OpError, OSError, RuntimeError, ValueError) as error:

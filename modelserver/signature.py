@@ -42,12 +42,13 @@ class Signature:
         batching: Batching | None = None,
         batcher: Batcher | None = None,
         checks_shape: bool = True,
+        needs_elements: bool = False,
         as_content: bool = False,
     ) -> None:
         """Takes the session that holds the graph.
 
         `batching` where requests are to be gathered, and `batcher` where this signature's can be; `checks_shape` where a wrong one could abort the
-        process; `as_content` where replies hold tensors as the bytes that they are in memory.
+        process, and `needs_elements` where a tensor of none could; `as_content` where replies hold tensors as the bytes that they are in memory.
         """
         self.definition = definition
         self._session = session
@@ -62,6 +63,7 @@ class Signature:
         self._batching = batching if all(given.shape for given in self._inputs) else None
         self._batcher = batcher
         self._checks_shape = checks_shape
+        self._needs_elements = needs_elements
         self._feeds = tuple(given.feed for given in self._inputs)
         self._run_all = session.callable(self._feeds, tuple(self._outputs.values()))
         keys = {alias: b"".join(delimited(_KEY_FIELD, [alias.encode()])) for alias in self._outputs}
@@ -142,6 +144,9 @@ class Signature:
             raise invalid_argument(message)
         if self._batching is not None and not shape:
             raise invalid_argument("Batching Run() input tensors must have at least one dimension")
+        if self._needs_elements and 0 in shape:
+            message = f"input {given.alias} has the shape {list(shape)}, but the model can't take a tensor without elements"
+            raise invalid_argument(message)
         if self._checks_shape:
             check_shape(given.alias, shape, given.shape)
 

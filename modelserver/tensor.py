@@ -40,8 +40,10 @@ _FIELD_NUMBER = {name: tensor_pb2.TensorProto.DESCRIPTOR.fields_by_name[name].nu
 _FIXED = frozenset({types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE, types_pb2.DT_COMPLEX64, types_pb2.DT_COMPLEX128})
 _COMPLEX = frozenset({types_pb2.DT_COMPLEX64, types_pb2.DT_COMPLEX128})
 _SHORT_FLOATS = frozenset({types_pb2.DT_HALF, types_pb2.DT_BFLOAT16})
-# NumPy's.
-_MAX_RANK = 64
+# TensorFlow's.
+_MAX_RANK = 254
+# oneDNN's: of more, kernels that it runs and those that decode images end the process.
+_MAX_KERNEL_RANK = 12
 # What TensorFlow's C++ calls its types (tensorflow/core/framework/types.cc).
 _CPP_NAME = {"float32": "float", "float64": "double", "float16": "half"}
 _DTYPE_FIELD, _SHAPE_FIELD, _DIM_FIELD, _SIZE_FIELD = 1, 2, 2, 1
@@ -74,6 +76,9 @@ def declared(alias: str, proto: tensor_pb2.TensorProto) -> Declared:
     shape = tuple([dim.size for dim in given.dim])
     if given.unknown_rank or len(shape) > _MAX_RANK or min(shape, default=0) < 0:
         raise _parsing_error(alias)
+    if len(shape) > _MAX_KERNEL_RANK:
+        message = f"input {alias} has {len(shape)} dimensions: at most {_MAX_KERNEL_RANK} are taken"
+        raise invalid_argument(message)
     if proto.dtype in _QUANTISED:
         return Declared(shape, b"")
     if proto.dtype not in _VALUES_FIELD:

@@ -61,7 +61,7 @@ class Signatures(dict[str, Keys]):
 
 
 def _volumes() -> tuple[tf.Module, dict[str, Any]]:
-    """`serving_default`: `x` float [-1, 4, 4, 4, 2] → `y`; `png`: `x` uint8 [-1, -1, 3] → `y` string []; `lstm`: `x` float [-1, 1, 3] → `y`."""
+    """Signatures of `x` → `y`: `serving_default`: float [-1, 4, 4, 4, 2]; `png`: float [-1, -1, 3]; `lstm`: float [-1, 1, 3]; `any_rank`: float."""
     module = tf.Module()
 
     def pool(x: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -69,7 +69,7 @@ def _volumes() -> tuple[tf.Module, dict[str, Any]]:
         return {"y": tf.nn.conv3d(pooled, tf.ones([1, 1, 1, 2, 3]), [1] * 5, "SAME")}
 
     def png(x: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"y": tf.io.encode_png(x)}
+        return {"y": tf.io.encode_png(tf.cast(x * 255, tf.uint8))}
 
     def lstm(x: tf.Tensor) -> dict[str, tf.Tensor]:
         steps = tf.cast(tf.shape(x)[0], tf.int64)
@@ -79,9 +79,13 @@ def _volumes() -> tuple[tf.Module, dict[str, Any]]:
         )
         return {"y": h}
 
+    def any_rank(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": tf.nn.relu(tf.nn.conv2d(x, tf.ones([3, 3, 2, 4]), 1, "SAME") + 1)}
+
     specs = {
+        "any_rank": (any_rank, tf.TensorSpec(None, tf.float32, name="x")),
         "serving_default": (pool, tf.TensorSpec([None, 4, 4, 4, 2], tf.float32, name="x")),
-        "png": (png, tf.TensorSpec([None, None, 3], tf.uint8, name="x")),
+        "png": (png, tf.TensorSpec([None, None, 3], tf.float32, name="x")),
         "lstm": (lstm, tf.TensorSpec([None, 1, 3], tf.float32, name="x")),
     }
     return module, {key: tf.function(function, input_signature=[spec]) for key, (function, spec) in specs.items()}
@@ -259,6 +263,39 @@ KINDS = (_prediction, _prediction, _prediction, _examples, _looking, _raw, _raw)
 def _request(made: random.Random, names: Signatures) -> Sent:
     path, raw = made.choice(KINDS)(made, names)
     return (path, b"\xff") if path == RELOAD and _reloads(raw) else (path, raw)
+
+
+@pytest.mark.parametrize(
+    ("model", "signature", "shape", "message"),
+    [
+        ("volumes", "any_rank", (), "[] is not compatible with expected shape [?,?,?,?]."),
+        ("volumes", "any_rank", (28, 28), "[28,28] is not compatible with expected shape [?,?,?,?]."),
+        ("volumes_batched", "any_rank", (1, 2), "[1,2] is not compatible with expected shape [?,?,?,?]."),
+        ("volumes", "any_rank", (1,) * 13, "input x has 13 dimensions: at most 12 are taken"),
+        ("volumes", "", (1, 4, 4, 2), "input x has the shape [1, 4, 4, 2], but the signature takes [-1, 4, 4, 4, 2]"),
+        ("volumes", "lstm", (3,), "input x has the shape [3], but the signature takes [-1, 1, 3]"),
+        ("volumes", "png", (0, 4, 3), "input x has the shape [0, 4, 3], but the model can't take a tensor without elements"),
+        ("conv", "", (28, 28), "input images has the shape [28, 28], but the signature takes [-1, 28, 28, 1]"),
+    ],
+)
+def test_a_shape_that_would_end_the_process_is_refused(server: Any, model: str, signature: str, shape: tuple[int, ...], message: str) -> None:
+    alias = "images" if model == "conv" else "x"
+    with pytest.raises(grpc.RpcError) as caught:
+        server.predict(model, signature=signature, **{alias: np.ones(shape, np.float32)})
+
+    call: Any = caught.value
+    assert call.code().name == "INVALID_ARGUMENT"
+    assert call.details().partition("\n")[0].endswith(message)
+
+
+def test_what_is_guarded_is_answered(server: Any) -> None:
+    ones = np.ones((1, 5, 5, 2), np.float32)
+
+    for model in ("volumes", "volumes_batched"):
+        reply = server.predict(model, signature="any_rank", x=ones)
+        assert tf.make_ndarray(reply.outputs["y"])[0, 2, 2].tolist() == [19] * 4
+    png = tf.make_ndarray(server.predict("volumes", signature="png", x=ones[0, :, :, :1].repeat(3, 2)).outputs["y"]).item()
+    assert tf.io.decode_png(png).shape == (5, 5, 3)
 
 
 # What neither TensorFlow nor TensorFlow Serving nor this server says on purpose.

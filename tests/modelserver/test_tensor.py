@@ -131,7 +131,7 @@ BROKEN = {
     "half a complex number": proto_of(types_pb2.DT_COMPLEX64, 1, scomplex_val=[1, 2, 3]),
     "a negative size": proto_of(FLOAT, -1),
     "two negative sizes": proto_of(FLOAT, -1, -1, float_val=[1]),
-    "more dimensions than there are": proto_of(FLOAT, *[1] * 65, tensor_content=b"1234"),
+    "more dimensions than TensorFlow knows": proto_of(FLOAT, *[1] * 255, tensor_content=b"1234"),
     "a size beyond all memory, and none of them": proto_of(FLOAT, 2**62, 2**62, 0),
     "a number that is too large for its type": proto_of(types_pb2.DT_INT8, 1, int_val=[300]),
     "a half of too many bits": proto_of(types_pb2.DT_HALF, 1, half_val=[1 << 17]),
@@ -146,6 +146,14 @@ def test_what_is_no_tensor_is_refused(proto: tensor_pb2.TensorProto) -> None:
         read(proto)
 
     assert (caught.value.code.name, caught.value.message) == ("INVALID_ARGUMENT", "tensor parsing error: x")
+
+
+def test_more_dimensions_than_kernels_stand_are_refused() -> None:
+    read(proto_of(FLOAT, *[1] * 12, float_val=[1]))
+    with pytest.raises(ServingError) as caught:
+        read(proto_of(FLOAT, *[1] * 13, float_val=[1]))
+
+    assert (caught.value.code.name, caught.value.message) == ("INVALID_ARGUMENT", "input x has 13 dimensions: at most 12 are taken")
 
 
 @pytest.mark.parametrize("dtype", [types_pb2.DT_FLOAT, types_pb2.DT_STRING, types_pb2.DT_COMPLEX128, types_pb2.DT_INT8])
