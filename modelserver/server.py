@@ -122,7 +122,8 @@ def _add_port(server: grpc.Server, setup: Setup, address: str, problem: str) -> 
             return int(server.add_insecure_port(address))
         return int(server.add_secure_port(address, setup.credentials))
     except RuntimeError:
-        raise ConfigError(problem) from None
+        ssl = ", or the key and the certificates of --ssl_config_file can't be used" if setup.credentials is not None else ""
+        raise ConfigError(problem + ssl) from None
 
 
 def _start_rest(handler: Handler, metrics: Metrics, setup: Setup) -> RestServer:
