@@ -54,15 +54,17 @@ def parse(text: bytes) -> Value:
     """The first value of a text; what follows it isn't looked at. Raises ServingError (INVALID_ARGUMENT) in RapidJSON's words."""
     if not text:
         raise invalid_argument("JSON Parse error: The document is empty")
-    if _HALF_SURROGATE.search(text):
+    if b"\\u" in text and _HALF_SURROGATE.search(text):
         return parse_exactly(text)
     decoded = text.removeprefix(_BOM).decode(errors="surrogateescape")
     start = _TEXT_SPACE.match(decoded)
     try:
-        return _DECODER.raw_decode(decoded, start.end() if start else 0)[0]
+        value = _DECODER.raw_decode(decoded, start.end() if start else 0)[0]
     except (ValueError, RecursionError):
         # ValueError also for an integer of thousands of digits.
         return parse_exactly(text)
+    # Of a number that isn't whole, Python's parser takes what is.
+    return parse_exactly(text) if isinstance(value, int | float) else value
 
 
 def check_numbers(text: bytes) -> None:

@@ -65,7 +65,8 @@ def _decoded(text: str) -> str:
 
 
 def _number(text: str) -> int:
-    if len(text.lstrip("0")) > _MAX_INT64_DIGITS or int(text) > _MAX_INT64:
+    digits = text.lstrip("0") or "0"
+    if len(digits) > _MAX_INT64_DIGITS or int(digits) > _MAX_INT64:
         message = f"Failed to convert version: {text} to numeric."
         raise invalid_argument(message)
-    return int(text)
+    return int(digits)

@@ -54,14 +54,16 @@ class RestServer:
         self._metrics = metrics
         self._options = options
         self._threads = ThreadPoolExecutor(options.threads, thread_name_prefix="rest-call")
-        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="rest", daemon=True)
         self._runner: web.AppRunner | None = None
+
+    _loop: asyncio.AbstractEventLoop
 
     def start(self) -> int:
         """Serves; returns the port. Raises OSError where it can't be had."""
         family = socket.AF_INET6 if ":" in self._options.host else socket.AF_INET
         listening = socket.create_server((self._options.host, self._options.port), family=family, backlog=1024)
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._serve(listening), self._loop).result()
         return int(listening.getsockname()[1])
@@ -104,9 +106,9 @@ class RestServer:
     async def _reply(self, http: web.Request, path: str) -> Reply:
         method, headers = http.method, http.headers
         try:
-            body = await http.read()
-        except web.HTTPRequestEntityTooLarge:
-            return self._handler.refuse(Request(method=method, path=path, body=b""), TooLargeError())
+            body = await _body(http)
+        except TooLargeError as error:
+            return self._handler.refuse(Request(method=method, path=path, body=b""), error)
         seconds = self._options.timeout_seconds
         request = Request(
             method=method,
@@ -123,6 +125,16 @@ class RestServer:
         except TimeoutError:
             # One that is being run counts itself, when it has ended.
             return self._handler.refuse(request, timed_out()) if call.cancelled() else failure(timed_out())
+
+
+async def _body(http: web.Request) -> bytes:
+    """The whole body, as it was sent. Raises TooLargeError."""
+    if (http.content_length or 0) > MAX_BODY_BYTES:
+        raise TooLargeError
+    try:
+        return await http.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise TooLargeError from None
 
 
 def _path(target: str) -> str:

@@ -42,12 +42,12 @@ def rest_port(log: str) -> int:
 
 
 def ask_at(port: int) -> Ask:
-    """Asks the server at that port; a body that is no bytes is sent as JSON."""
+    """Asks the server at that port; a body that is a dictionary or a list is sent as JSON."""
 
     def ask(path: str, body: Any = None, *, method: str = "", headers: Mapping[str, str] | None = None) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:
-            sent = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+            sent = json.dumps(body).encode() if isinstance(body, dict | list) else body
             connection.request(method or ("GET" if body is None else "POST"), path, sent, dict(headers or {}))
             reply = connection.getresponse()
             return Answer(status=reply.status, body=reply.read(), headers=dict(reply.getheaders()))
