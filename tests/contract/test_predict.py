@@ -166,7 +166,7 @@ SHAPES = [
     Case(
         row="2: wrong rank, unknown_rank", code=INVALID,
         request=predict('name: "conv"', {"images": "dtype: DT_FLOAT tensor_shape { unknown_rank: true } float_val: 1"}),
-        message="input images has the shape [], but the signature takes [-1, 28, 28, 1]", reference=("UNAVAILABLE", None), why=SHAPE,
+        message="tensor parsing error: images", reference=("UNAVAILABLE", None), why=SHAPE,
     ),
     Case(
         row="2: wrong H,W", request=predict('name: "conv"', {"images": np.zeros((1, 14, 14, 1), np.float32)}), code=INVALID,
