@@ -168,6 +168,10 @@ class Signature:
                     f"Inputs expected to be in the request {_set(sent)}, or default input alias set: {','.join(sorted(self._defaults))}"
                 )
                 raise invalid_argument(message)
+        if extra:
+            used = ",".join(sorted(sent - extra))
+            message = f"Inputs contains invalid name. Used request inputs: {used}, request input: {','.join(sorted(sent))}"
+            raise invalid_argument(message)
 
     def _choose(self, output_filter: Sequence[str]) -> tuple[str, ...]:
         seen = set()

@@ -8,7 +8,6 @@ PENDING: frozenset[str] = frozenset(
         "7: Health: a model",
         "7: Health: the other real full name",
         "7: Health: the real full name",
-        "saved_model util.cc: a name that isn't an input's, beside defaults",
         "server_core.cc: order: labels before the platform of a new model",
     }
 )
