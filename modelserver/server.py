@@ -15,6 +15,7 @@ from modelserver.api import Api
 from modelserver.config import ConfigError
 from modelserver.config_watch import ConfigWatch
 from modelserver.denormals import flush_denormals
+from modelserver.drain import Gate
 from modelserver.flag_table import Flags
 from modelserver.flags import Setup
 from modelserver.loader import Loader
@@ -66,6 +67,8 @@ def serve(setup: Setup) -> None:
         options=tuple(({"grpc.so_reuseport": 0} | setup.channel_arguments | _NO_LIMITS).items()),
     )
     control = ThreadPoolExecutor(_CONTROL_THREADS, thread_name_prefix="control")
+    gate = Gate(control)
+    server.add_generic_rpc_handlers((gate,))
     api = Api(manager)
     register(server, api, metrics, control)
     status = health.HealthServicer(experimental_thread_pool=control)
@@ -91,6 +94,7 @@ def serve(setup: Setup) -> None:
         watch.stop()
     status.enter_graceful_shutdown()
     manager.end_waits()
+    gate.close()
     stopped = server.stop(_DRAIN_SECONDS)
     if rest is not None:
         rest.stop(_DRAIN_SECONDS)

@@ -154,6 +154,36 @@ def test_sigterm_answers_what_it_has_taken_on_and_exits_with_0(start: Start, pub
     assert status == 0
 
 
+def test_callers_at_work_when_it_stops_are_told_to_go_elsewhere(
+    start: Start, publish: Publish, tmp_path: Path, floats: Callable[..., Any], wait_until: Wait
+) -> None:
+    """gRPC by itself cancels what has arrived and waits to be taken on: of thirty callers, ten."""
+    publish("half_plus_two", tmp_path / "m", 1)
+    server = start("--model_name=m", f"--model_base_path={tmp_path / 'm'}", available=(("m", 1),))
+    request = server.request("m", x=floats(2))
+    outcomes: Counter[str] = Counter()
+
+    def call_until_it_fails() -> None:
+        try:
+            while True:
+                server.prediction.Predict(request, timeout=20)
+                outcomes["answered"] += 1
+        except grpc.RpcError as error:
+            failed: Any = error
+            outcomes[f"{failed.code().name} {failed.details()}"] += 1
+
+    threads = [threading.Thread(target=call_until_it_fails) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: outcomes["answered"] > 200)
+    status = server.process.stop()
+    for thread in threads:
+        thread.join()
+
+    assert status == 0
+    assert outcomes.keys() == {"answered", "UNAVAILABLE The model server stops"}
+
+
 def test_a_call_whose_time_is_up_before_it_is_run_isnt_run(shared: Any) -> None:
     first = shared.prediction.Predict.future(shared.request("several", signature="slow", n=np.int64(SLOW)), timeout=60)
     endless = shared.request("several", signature="slow", n=np.int64(2**62))
