@@ -8,6 +8,5 @@ PENDING: frozenset[str] = frozenset(
         "7: Health: a model",
         "7: Health: the other real full name",
         "7: Health: the real full name",
-        "server_core.cc: order: labels before the platform of a new model",
     }
 )

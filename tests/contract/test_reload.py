@@ -139,8 +139,9 @@ CASES = [
     ),
     Reload(
         row="server_core.cc: order: labels before the platform of a new model",
-        request=listed(labelled(canary=999), B, model("up", "{root}/b", 'model_platform: "pytorch"')), code="FAILED_PRECONDITION",
-        message=unavailable(999), after=UNCHANGED,
+        request=listed(labelled(canary=999), B, model("up", "{root}/b", 'model_platform: "pytorch"')), code=INVALID,
+        message="Model up requests unsupported platform pytorch", after=UNCHANGED, reference=("FAILED_PRECONDITION", unavailable(999)),
+        why="a list is read as a whole before it is compared with what is served",
     ),
     Reload(
         row="server_core.cc: order: the platform of a model that there is before labels",
