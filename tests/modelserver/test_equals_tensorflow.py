@@ -2,7 +2,8 @@
 
 By itself a request is run by the same kernels on the same shapes: it is answered bit for bit. In a batch a row stands at another place of a larger
 tensor: Eigen and oneDNN then choose other vector widths and blocks, and add up in another order, so that floats may differ in their last bits.
-They are held to `TOLERANCE_ULPS` units in the last place of the largest number that went into a sum; whole numbers, booleans and texts to equality.
+They are held to `TOLERANCE_ULPS` units in the last place of the largest number of the answer, though none of some thousands was seen to differ at
+these sizes; whole numbers, booleans and texts are held to equality.
 """
 
 import random
@@ -23,9 +24,11 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 SEED = 20240229
-# The sums here have at most 24 terms; each addition may round once.
-TOLERANCE_ULPS = 32
+# The sums here have at most 24 terms, and each addition rounds once: in another order that is a few units, seldom more.
+TOLERANCE_ULPS = 8
 MODELS, SIGNATURES = 4, 5
+# It says with how many rows a request was run: that isn't what TensorFlow answers to it alone.
+TOGETHER = "together"
 
 Array = NDArray[Any]
 Shape = tuple[int | None, ...] | None
@@ -85,8 +88,8 @@ def _shape(made: random.Random) -> Shape:
     return tuple(made.choice((None, None, 1, 2, 3)) for _ in range(made.randint(0, 4)))
 
 
-def _values(made: np.random.Generator, dtype: tf.DType, shape: tuple[int, ...]) -> Array:
-    """Values of all kinds: also the least and the most of the type, what isn't a number, and bytes that are no text."""
+def _values(made: np.random.Generator, dtype: tf.DType, shape: tuple[int, ...], *, special_share: float = 0.1) -> Array:
+    """Values of all kinds; the special ones are the least and the most of the type, what isn't a number, and what is nearly nothing."""
     kind = np.dtype(dtype.as_numpy_dtype)
     count = int(np.prod(shape))
     if dtype == tf.string:
@@ -102,7 +105,7 @@ def _values(made: np.random.Generator, dtype: tf.DType, shape: tuple[int, ...]) 
         values = made.normal(0, 3, count).astype(kind)
         if dtype.is_complex:
             values = (values + 1j * made.normal(0, 3, count)).astype(kind)
-    places = made.random(count) < 0.1
+    places = made.random(count) < special_share
     values[places] = special[made.integers(0, len(special), int(places.sum()))]
     return values.reshape(shape)
 
@@ -146,7 +149,11 @@ def _row_wise(module: tf.Module) -> tuple[dict[str, Any], tuple[Signature, ...]]
     def several(text: tf.Tensor, number: tf.Tensor, flag: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"text": tf.strings.upper(text), "number": number * 3 + 1, "flag": tf.logical_not(flag), "wide": tf.tanh(tf.cast(number, tf.bfloat16))}
 
+    def together(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"rows": tf.zeros_like(x, tf.int32) + tf.shape(x)[0]}
+
     specs = {
+        TOGETHER: (together, {"x": tf.TensorSpec([None], tf.float32, name="x")}),
         "dense": (dense, {"x": tf.TensorSpec([None, 24], tf.float32, name="x")}),
         "image": (image, {"x": tf.TensorSpec([None, None, 6, 2], tf.float32, name="x")}),
         "several": (
@@ -159,7 +166,7 @@ def _row_wise(module: tf.Module) -> tuple[dict[str, Any], tuple[Signature, ...]]
         ),
     }  # fmt: skip
     functions = {key: tf.function(function, autograph=False).get_concrete_function(**inputs) for key, (function, inputs) in specs.items()}
-    return functions, tuple(Signature(key=key, inputs=inputs, defaults={}) for key, (_, inputs) in specs.items())
+    return functions, tuple(Signature(key=key, inputs=inputs, defaults={}) for key, (_, inputs) in specs.items() if key != TOGETHER)
 
 
 def _save(module: tf.Module, folder: Path, name: str, functions: dict[str, Any], signatures: tuple[Signature, ...]) -> Model:
@@ -279,11 +286,11 @@ def sizes(draw: st.DrawFn, shape: tf.TensorShape, *, rows: int | None = None) ->
 def questions(draw: st.DrawFn, signature: Signature, *, rows: int | None = None) -> tuple[dict[str, Array], dict[str, str]]:
     """Inputs for a signature, some of those that have a default left out, and how each is encoded."""
     inputs, encodings = {}, {}
-    values = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    values, special_share = np.random.default_rng(draw(st.integers(0, 2**32 - 1))), draw(st.sampled_from((0.0, 0.1)))
     for alias, spec in signature.inputs.items():
         if alias in signature.defaults and draw(st.booleans()):
             continue
-        array = _values(values, spec.dtype, draw(sizes(spec.shape, rows=rows)))
+        array = _values(values, spec.dtype, draw(sizes(spec.shape, rows=rows)), special_share=special_share)
         encoding = draw(st.sampled_from(("content", "values", "repeated")))
         if encoding == "repeated" and array.size:
             flat = array.reshape(-1).copy()
@@ -328,6 +335,15 @@ def test_requests_that_come_at_once_each_have_tensorflows_answer(models: tuple[M
         assert outputs.keys() == expected.keys()
         for alias, array in expected.items():
             _assert_close(_decode(outputs[alias]), array)
+
+
+def test_requests_that_come_at_once_are_run_together(models: tuple[Model, ...], stub: Any) -> None:
+    signature = Signature(key=TOGETHER, inputs={"x": tf.TensorSpec([None], tf.float32)}, defaults={})
+    request = _request(models[-1], signature, {"x": np.ones(1, np.float32)}, {"x": "content"})
+
+    calls = [stub.Predict.future(request, timeout=20) for _ in range(16)]
+
+    assert max(int(_decode(call.result().outputs["rows"])[0]) for call in calls) > 1
 
 
 def _assert_close(got: Array, wanted: Array) -> None:
