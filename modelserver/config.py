@@ -63,7 +63,10 @@ def single_model(name: str, base_path: str) -> tuple[ModelConfig, ...]:
 
 def read_models(file: Path) -> tuple[ModelConfig, ...]:
     """Reads a `ModelServerConfig` in text form. Raises ConfigError in TensorFlow Serving's words."""
-    return models_of(read_model_server_config(file).model_config_list)
+    listed = read_model_server_config(file).model_config_list
+    configs = models_of(listed)
+    check_platforms(listed)
+    return configs
 
 
 def read_model_server_config(file: Path) -> model_server_config_pb2.ModelServerConfig:
@@ -78,7 +81,8 @@ def read_model_server_config(file: Path) -> model_server_config_pb2.ModelServerC
 def models_of(listed: model_server_config_pb2.ModelConfigList, *, served: Collection[str] = ()) -> tuple[ModelConfig, ...]:
     """What a list of models says; `served` are the names of those that are served already, which keep their platform.
 
-    Raises ConfigError in TensorFlow Serving's words, and looks for what is wrong in its order (model_servers/server_core.cc).
+    Raises ConfigError in TensorFlow Serving's words, and looks for what is wrong in its order (model_servers/server_core.cc): the platforms of new
+    models come last, by `check_platforms`.
     """
     seen: set[str] = set()
     for config in listed.config:
@@ -88,16 +92,22 @@ def models_of(listed: model_server_config_pb2.ModelConfigList, *, served: Collec
         seen.add(config.name)
     for config in listed.config:
         _check_base_path(config.name, config.base_path)
-    for config in sorted(listed.config, key=lambda config: config.name not in served):
-        _check_platform(config, is_served=config.name in served)
     for config in listed.config:
-        if config.HasField("logging_config"):
-            # TensorFlow Serving's server has none either, and finds that out when all is loaded.
-            raise ConfigError("No request-logger-creator provided.")
+        if config.name in served:
+            _check_platform(config, is_served=True)
     return tuple(
         ModelConfig(name=config.name, base_path=Path(config.base_path), policy=_policy_of(config), labels=dict(config.version_labels))
         for config in listed.config
     )
+
+
+def check_platforms(listed: model_server_config_pb2.ModelConfigList) -> None:
+    """Raises ConfigError where a model isn't TensorFlow's."""
+    for config in listed.config:
+        _check_platform(config, is_served=False)
+    if any(config.HasField("logging_config") for config in listed.config):
+        # TensorFlow Serving's server has none either, and finds that out when all is loaded.
+        raise ConfigError("No request-logger-creator provided.")
 
 
 def _check_platform(config: model_server_config_pb2.ModelConfig, *, is_served: bool) -> None:

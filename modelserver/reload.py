@@ -5,7 +5,8 @@ when its caller goes, or when a later list leaves one of its models out.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import structlog
 from tensorflow_serving.apis import model_management_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
-from modelserver.config import ConfigError, ModelConfig, models_of
+from modelserver.config import ConfigError, ModelConfig, check_platforms, models_of
 from modelserver.errors import ServingError, invalid_argument
 from modelserver.manager import Manager
 from modelserver.model import Model
@@ -69,13 +70,13 @@ class Reload:
         with self._one_at_a_time:
             with self._manager.holding() as models:
                 served = {name: model.config for name, model in models.items() if model.config is not None}
-            try:
+            with _as_status():
                 configs = models_of(config.model_config_list, served=served)
-            except ConfigError as error:
-                raise invalid_argument(str(error)) from None
             on_disk = {new.name: published_versions(new.base_path) or {} for new in configs if new.labels or _has_moved(new, served)}
             with self._manager.holding() as models:
                 awaited = [wait for new in configs for wait in self._labels_of(new, models.get(new.name), on_disk)]
+                with _as_status():
+                    check_platforms(config.model_config_list)
                 for new in configs:
                     before = served.get(new.name)
                     if before is None or (_has_moved(new, served) and on_disk[new.name]):
@@ -118,6 +119,14 @@ class Reload:
             )
             message = f"{len(outcome.failed)} model(s) did not become available: {{{failed}}}"
             raise ServingError(grpc.StatusCode.UNKNOWN, message)
+
+
+@contextmanager
+def _as_status() -> Iterator[None]:
+    try:
+        yield
+    except ConfigError as error:
+        raise invalid_argument(str(error)) from None
 
 
 def _has_moved(new: ModelConfig, served: Mapping[str, ModelConfig]) -> bool:

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import grpc
 import structlog
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from modelserver.api import Api
 from modelserver.config import ConfigError
 from modelserver.config_watch import ConfigWatch
 from modelserver.denormals import flush_denormals
-from modelserver.drain import Gate
 from modelserver.flag_table import Flags
 from modelserver.flags import Setup
+from modelserver.gate import Gate, Unknown
+from modelserver.health import Health
 from modelserver.loader import Loader
 from modelserver.manager import Manager
 from modelserver.metrics import Metrics
@@ -35,8 +35,6 @@ _READINESS_SECONDS = 0.2
 _CONTROL_THREADS = 256
 # TensorFlow Serving's limit is as good as none, whatever the channel's arguments say.
 _NO_LIMITS: dict[str, int | str] = {"grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1}
-# The names that TensorFlow Serving answers for.
-_HEALTH_NAMES = ("", "ModelService", "PredictionService")
 
 
 def serve(setup: Setup) -> None:
@@ -71,10 +69,10 @@ def serve(setup: Setup) -> None:
     server.add_generic_rpc_handlers((gate,))
     api = Api(manager)
     register(server, api, metrics, control)
-    status = health.HealthServicer(experimental_thread_pool=control)
+    health = Health(control)
     if flags.enable_grpc_healthcheck_service:
-        health_pb2_grpc.add_HealthServicer_to_server(status, server)
-    _set_health(status, health_pb2.HealthCheckResponse.NOT_SERVING)
+        health.add_to(server)
+    server.add_generic_rpc_handlers((Unknown(control),))
     port = _listen(server, setup)
     rest = _start_rest(Handler(api, manager, metrics), metrics, setup) if flags.rest_api_port else None
     server.start()
@@ -87,12 +85,11 @@ def serve(setup: Setup) -> None:
     manager.start()
     watch = _watch(flags, api.reloads)
     while not stopping.wait(_READINESS_SECONDS):
-        serving = health_pb2.HealthCheckResponse.SERVING if manager.is_ready() else health_pb2.HealthCheckResponse.NOT_SERVING
-        _set_health(status, serving)
+        health.show(is_ready=manager.is_ready())
     _log.info("stopping")
     if watch is not None:
         watch.stop()
-    status.enter_graceful_shutdown()
+    health.enter_graceful_shutdown()
     manager.end_waits()
     gate.close()
     stopped = server.stop(_DRAIN_SECONDS)
@@ -158,8 +155,3 @@ def _start_rest(handler: Handler, metrics: Metrics, setup: Setup) -> RestServer:
         raise ConfigError(message) from None
     _log.info("rest", host=flags.host, port=port, metrics=setup.metrics_path)
     return rest
-
-
-def _set_health(status: health.HealthServicer, serving: int) -> None:
-    for name in _HEALTH_NAMES:
-        status.set(name, serving)
