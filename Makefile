@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run demo test lint format gen bench lock clean
+.PHONY: help setup run demo test lint format gen bench soak lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -46,9 +46,17 @@ format: $(READY)  ## Lay the code out
 gen: $(READY)  ## Generate the Python of proto/
 	$(BIN)/python proto/generate.py
 
-bench: $(READY)  ## Measure what the gateway costs (about 5 minutes)
+bench: $(READY)  ## Measure what the gateway and the model server cost (about 20 minutes)
 	@$(BIN)/python -m benchmarks.start
 	@$(BIN)/python -m benchmarks.overhead
+	@$(BIN)/python -m benchmarks.modelserver.start
+	@$(BIN)/python -m benchmarks.modelserver.speed --model small
+	@$(BIN)/python -m benchmarks.modelserver.speed --model large
+	@$(BIN)/python -m benchmarks.modelserver.copies
+	@$(BIN)/python -m benchmarks.modelserver.publish
+
+soak: $(READY)  ## Publish versions for twelve minutes under 32 callers; fails where a call was lost, or memory stayed taken
+	@$(BIN)/python -m benchmarks.modelserver.publish --minutes 12 --callers 32
 
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock'
 
