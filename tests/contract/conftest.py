@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from tests.contract import pending
 from tests.contract.gateway_differences import difference_for
 from tests.contract.models import write, write_corrupt
 from tests.contract.reloads import UNLABELLED, A, B, Reloads, eventually, listed
@@ -60,8 +59,6 @@ def hold(servers: Servers, target: str, is_reference: bool) -> Callable[[Case], 
     """Makes a case's call and holds the answer against its row; or against the table of the gateway's differences."""
 
     def hold_one(case: Case) -> None:
-        if case.row in pending.PENDING:
-            pytest.skip("not there yet")
         if is_reference and case.reference is not None and case.reference[0] == "UNAVAILABLE":
             pytest.skip(f"it would end the server: {case.why}")
         answer = servers.caller(case.server, target).ask(case.method, case.request, key=case.key, timeout_seconds=case.timeout_seconds)
@@ -89,8 +86,6 @@ def hold_rest(rest: Rest) -> Callable[[RestCase], None]:
     """Makes a case's call and holds the answer against its row."""
 
     def hold_one(case: RestCase) -> None:
-        if case.row in pending.PENDING:
-            pytest.skip("not there yet")
         case.hold(rest.ask(case))
 
     return hold_one

@@ -5,7 +5,6 @@ from pathlib import Path
 from types import ModuleType
 
 from tests.contract.gateway_differences import DIFFERENCES
-from tests.contract.pending import PENDING
 from tests.contract.wire import Case
 
 HERE = Path(__file__).parent
@@ -31,10 +30,6 @@ def test_every_difference_of_the_gateways_is_about_a_row() -> None:
     rows = _rows()
 
     assert [difference.rows for difference in DIFFERENCES if not any(difference.covers(row) for row in rows)] == []
-
-
-def test_every_pending_row_is_a_row() -> None:
-    assert PENDING - set(_rows()) == set()
 
 
 def test_no_difference_of_the_gateways_is_none() -> None:
