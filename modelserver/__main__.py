@@ -8,9 +8,9 @@ import sys
 # this is read, and stay: hiding them would take the standard error away from everything else that has something to say.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import structlog
 import tensorflow as tf
 
+from modelserver import logs
 from modelserver.config import ConfigError
 from modelserver.flags import parse
 from modelserver.server import serve
@@ -18,16 +18,7 @@ from modelserver.server import serve
 
 def main() -> int:
     """Runs the command; returns the process's exit status: 0 after a clean stop, 2 for a configuration that can't be used."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            # Without the locals of its frames: they hold what callers sent.
-            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    logs.configure()
     # Its Python half warns of functions that it deprecates in favour of eager ones: a session is what this server is made of.
     tf.get_logger().setLevel(logging.ERROR)
     try:

@@ -242,6 +242,15 @@ class Manager:
             self._settled.set()
 
     def _load_version(self, model: Model, version: int, folder: Path) -> None:
+        try:
+            self._try_to_load(model, version, folder)
+        finally:
+            with self._changed:
+                self._loads_under_way -= 1
+                self._changed.notify_all()
+            self._is_due.set()
+
+    def _try_to_load(self, model: Model, version: int, folder: Path) -> None:
         _log.info("loading", model=model.name, version=version)
         files = fingerprint(folder)
         try:
@@ -251,16 +260,12 @@ class Manager:
             with self._changed:
                 model.not_loaded(version, folder=folder, error=error, files=files, retries=self._retries, now=time.monotonic())
             _log.error("not loaded", model=model.name, version=version, code=error.code.name, why=error.message)
-        else:
-            with self._changed:
-                former = model.loaded(version, servable)
-            _log.info("available", model=model.name, version=version)
-            if former is not None:
-                self._unloaders.submit(former.close)
+            return
         with self._changed:
-            self._loads_under_way -= 1
-            self._changed.notify_all()
-        self._is_due.set()
+            former = model.loaded(version, servable)
+        _log.info("available", model=model.name, version=version)
+        if former is not None:
+            self._unloaders.submit(former.close)
 
     def _unload_version(self, model: Model, version: int, servable: Servable) -> None:
         servable.close()
