@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from modelserver.batching import Batcher, check_task
 from modelserver.config import Batching
 from modelserver.errors import RUN_ERRORS, ServingError, invalid_argument
 from modelserver.session import Session
-from modelserver.tensor import Declared, Parts, check_shape, declared, delimited, read_tensor, tensor_writer, type_name
+from modelserver.tensor import MAX_FILLED_ELEMENTS, Declared, Parts, check_shape, declared, delimited, read_tensor, tensor_writer, type_name
 
 Inputs = Mapping[str, tensor_pb2.TensorProto]
 Outputs = dict[str, NDArray[Any]]
@@ -114,6 +115,8 @@ class Signature:
         """Answers a request of no rows, of which some kernels make an error: by a row of zeros that is taken off again. None where it isn't that."""
         infos = (*self.definition.inputs.values(), *(self.definition.outputs[alias] for alias in wanted))
         if not arrays or any(not _varies_first(info) for info in infos) or any(array.ndim == 0 or array.shape[0] for array in arrays):
+            return None
+        if any(prod(array.shape[1:]) > MAX_FILLED_ELEMENTS for array in arrays):
             return None
         rows = [np.full((1, *array.shape[1:]), b"" if array.dtype == object else 0, array.dtype) for array in arrays]
         try:

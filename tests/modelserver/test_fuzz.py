@@ -124,7 +124,7 @@ def server(signatures: tuple[Path, Signatures], new_server: Callable[..., Any]) 
 
 
 DTYPES = tuple(types_pb2.DataType.values())
-SIZES = (0, 1, 1, 2, 3, 4, 5, 28, 28, -1, -7, 1 << 31, 1 << 40, (1 << 63) - 1)
+SIZES = (0, 1, 1, 2, 3, 4, 5, 7, 28, -1, -7, 1 << 31, 1 << 40, (1 << 63) - 1)
 TEXTS = ("", "x", "inputs", "images", "a", "nope", "scores", "serving_default", "\N{SNOWMAN}", "y" * 300)
 
 
@@ -286,6 +286,24 @@ def test_a_shape_that_would_end_the_process_is_refused(server: Any, model: str, 
     call: Any = caught.value
     assert call.code().name == "INVALID_ARGUMENT"
     assert call.details().partition("\n")[0].endswith(message)
+
+
+def test_no_rows_of_a_size_beyond_all_memory_are_refused_by_the_graph_alone(server: Any) -> None:
+    """Some kernels refuse no rows, and are then given one; that one mustn't be made of whatever size is asked for."""
+    request = server.request("conv")
+    request.inputs["images"].CopyFrom(tf.make_tensor_proto(np.zeros((0, 28, 28, 1), np.float32)))
+    answered = server.prediction.Predict(request, timeout=20)
+    request = server.request("volumes", signature="any_rank")
+    request.inputs["x"].CopyFrom(tensor_pb2.TensorProto(dtype=types_pb2.DT_FLOAT))
+    for size in (0, 1 << 20, 1 << 20, 3):
+        request.inputs["x"].tensor_shape.dim.add(size=size)
+
+    with pytest.raises(grpc.RpcError) as caught:
+        server.prediction.Predict(request, timeout=20)
+
+    call: Any = caught.value
+    assert tf.make_ndarray(answered.outputs["probabilities"]).shape == (0, 10)
+    assert call.code().name == "INVALID_ARGUMENT"
 
 
 def test_what_is_guarded_is_answered(server: Any) -> None:
