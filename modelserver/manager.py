@@ -268,9 +268,11 @@ class Manager:
             self._unloaders.submit(former.close)
 
     def _unload_version(self, model: Model, version: int, servable: Servable) -> None:
-        servable.close()
-        with self._changed:
-            model.unloaded(version)
-            self._changed.notify_all()
+        try:
+            servable.close()
+        finally:
+            with self._changed:
+                model.unloaded(version)
+                self._changed.notify_all()
+            self._is_due.set()
         _log.info("unloaded", model=model.name, version=version)
-        self._is_due.set()

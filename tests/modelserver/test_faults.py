@@ -192,22 +192,6 @@ def test_killed_while_it_answers_and_reloads_it_serves_when_it_is_back(start: St
     assert restarted.states("late") == {}
 
 
-def test_killed_at_any_moment_of_a_rollout_it_comes_back_with_the_newest(
-    start: Start, publish: Publish, tmp_path: Path, floats: Floats, wait_until: Wait
-) -> None:
-    flags = ("--model_name=m", f"--model_base_path={tmp_path / 'm'}", POLL)
-    publish("half_plus_two", tmp_path / "m", 1)
-    for version in (2, 3):
-        killed = start(*flags, available=(("m", version - 1),))
-        publish("half_plus_two", tmp_path / "m", version)
-        wait_until(lambda killed=killed, version=version: version in killed.states("m"))
-        killed.process.kill()
-
-    restarted = start(*flags, available=(("m", 3),))
-
-    assert restarted.predict("m", x=floats(2)).model_spec.version.value == 3
-
-
 def test_a_base_path_that_vanishes_and_returns_fails_no_call(host: Host, publish: Publish, floats: Floats, wait_until: Wait) -> None:
     host.server.models.HandleReloadConfigRequest(listing(host.root, "good", "m"), timeout=30)
     versions = [host.server.predict("good", x=floats(2)).model_spec.version.value]
