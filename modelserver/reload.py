@@ -23,6 +23,9 @@ from modelserver.source import published_versions
 
 _log = structlog.get_logger("modelserver.reload")
 
+# Each holds a thread of those that answer for the status and the health as well.
+_MOST_WAITS = 128
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Awaited:
@@ -48,6 +51,7 @@ class Reload:
         self._manager = manager
         # From the look at what is served to the change of it, one at a time; never while waiting.
         self._one_at_a_time = threading.Lock()
+        self._waits = threading.Semaphore(_MOST_WAITS)
 
     def reload(self, request: model_management_pb2.ReloadConfigRequest, context: grpc.ServicerContext) -> model_management_pb2.ReloadConfigResponse:
         """Puts the list of a request into effect, and waits for its new models. Raises ServingError."""
@@ -111,7 +115,13 @@ class Reload:
 
         if not awaited or not context.add_callback(leave):
             return
-        outcome = self._manager.wait_for(lambda models: _outcome(awaited, models), gone.is_set)
+        if not self._waits.acquire(blocking=False):
+            message = f"The configuration is in effect, but {_MOST_WAITS} calls wait for models already: ask for the models' status instead"
+            raise ServingError(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
+        try:
+            outcome = self._manager.wait_for(lambda models: _outcome(awaited, models), gone.is_set)
+        finally:
+            self._waits.release()
         if outcome is not None and outcome.failed:
             failed = "".join(
                 f"{{{{name: {name} version: {version}}} due to error: {error.code.name}: {error.message}}}, "

@@ -45,6 +45,15 @@ class Client:
     def begin(self, *entries: model_server_config_pb2.ModelConfig | str, timeout: float = 60.0) -> Any:
         return self.server.models.HandleReloadConfigRequest.future(self.request(*entries), timeout=timeout)
 
+    def begin_in_order(self, wait_until: Wait, *lists: list[str]) -> list[Any]:
+        """Begins reloads, each when the one before is in effect."""
+        calls = []
+        for entries in lists:
+            before = self.taken()
+            calls.append(self.begin(*entries))
+            wait_until(lambda before=before: self.taken() > before)
+        return calls
+
     def refusal(self, *entries: model_server_config_pb2.ModelConfig | str) -> str:
         return status_of(lambda: self.reload(*entries))
 
@@ -254,19 +263,32 @@ def test_a_model_without_versions_is_waited_for_and_holds_nobody_up(client: Clie
     """In TensorFlow Serving every later reload hangs, and soon every call."""
     if kind == "empty":
         (client.root / "late").mkdir()
-    before = client.taken()
-    waiting = [client.begin("m", "late") for _ in range(20)]
-    wait_until(lambda: client.taken() == before + 20)
+    waiting = client.begin_in_order(wait_until, ["m", "late"], ["m", "late", "later"])
     publish("half_plus_two", client.root / "n", 1)
 
-    client.reload("m", "late", "n")
-    meanwhile = (client.predict("m"), client.predict("n"), client.no_answer("late"), all(call.done() for call in waiting))
-    publish("half_plus_two", client.root / "late", 1)
+    client.reload("m", "late", "later", "n")
+    meanwhile = (client.predict("m"), client.predict("n"), client.no_answer("late"), any(call.done() for call in waiting))
+    for name in ("late", "later"):
+        publish("half_plus_two", client.root / name, 1)
 
     for call in waiting:
         call.result()
-    assert client.predict("late") == 1
+    assert (client.predict("late"), client.predict("later")) == (1, 1)
     assert meanwhile == (1, 1, "NOT_FOUND Servable not found for request: Latest(late)", False)
+
+
+def test_however_many_wait_the_rest_is_answered(client: Client, wait_until: Wait) -> None:
+    late = [f"late{number}" for number in range(129)]
+    waiting = client.begin_in_order(wait_until, *(["m", *late[:count]] for count in range(1, 129)))
+
+    one_more = client.refusal("m", *late)
+    meanwhile = client.server.states("m")
+    client.reload("m")
+
+    message = "The configuration is in effect, but 128 calls wait for models already: ask for the models' status instead"
+    assert one_more == f"RESOURCE_EXHAUSTED {message}"
+    assert meanwhile[1] == "AVAILABLE"
+    assert {call.code() for call in waiting} == {grpc.StatusCode.ABORTED}
 
 
 def test_a_wait_ends_when_its_caller_goes(client: Client, wait_until: Wait) -> None:
