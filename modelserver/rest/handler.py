@@ -6,6 +6,7 @@ import traceback
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import grpc
@@ -27,7 +28,7 @@ from modelserver.manager import Manager
 from modelserver.metrics import Method, Metrics, Served
 from modelserver.rest import json_proto, json_reply, json_text, json_writer, route
 from modelserver.rest.examples import read_examples
-from modelserver.rest.tensors import read_inputs
+from modelserver.rest.tensors import Inputs, read_inputs
 from modelserver.servable import DEFAULT_SIGNATURE
 
 _log = structlog.get_logger("modelserver.rest")
@@ -54,6 +55,7 @@ _HTTP = {
     grpc.StatusCode.UNAVAILABLE: 503,
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
 }
+_OF_THE_BODY = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNIMPLEMENTED})
 # TensorFlow Serving counts whatever comes to the port, also what is no call: the looks at a model have no name there.
 _METHODS = {call: Method(call, "REST", call) for call in ("predict", "classify", "regress")}
 _METHODS |= {call: Method(call, "REST", "") for call in (route.METADATA, route.STATUS, "")}
@@ -88,7 +90,7 @@ class Handler:
         self._api = api
         self._manager = manager
         self._metrics = metrics
-        self._calls: dict[str, Callable[[model_pb2.ModelSpec, bytes], tuple[bytes, Served, int]]] = {
+        self._calls: dict[str, Callable[[model_pb2.ModelSpec, bytes, json_text.Tick], tuple[bytes, Served, int]]] = {
             "predict": self._predict,
             "classify": self._classify,
             "regress": self._regress,
@@ -106,7 +108,9 @@ class Handler:
             found = route.find(request.method, request.path)
             call, spec = found.call, found.spec
             _check_deadline(request)
-            body, served, examples = self._calls[call](spec, _inflated(request) if request.method == "POST" else b"")
+            body, served, examples = self._calls[call](
+                spec, _inflated(request) if request.method == "POST" else b"", partial(_check_deadline, request)
+            )
             _check_deadline(request)
         except Exception as error:  # noqa: BLE001 - the boundary
             status = _status(error)
@@ -132,17 +136,25 @@ class Handler:
         self._metrics.failed(_METHODS[""], model_pb2.ModelSpec(), grpc.StatusCode.FAILED_PRECONDITION.name)
         return Reply(status=400, body=b"")
 
-    def _predict(self, spec: model_pb2.ModelSpec, body: bytes) -> tuple[bytes, Served, int]:
-        document = _document(spec, body)
-        types = _types(self._inputs_of(spec))
+    def _predict(self, spec: model_pb2.ModelSpec, body: bytes, tick: json_text.Tick) -> tuple[bytes, Served, int]:
+        try:
+            inputs, is_rows = self._read_inputs(spec, json_text.parse_large(body, tick), body)
+        except ServingError as error:
+            if len(body) < json_text.LARGE_BYTES or error.code not in _OF_THE_BODY:
+                raise
+            # For the words of the error: what was read has no more than the shape of large arrays.
+            inputs, is_rows = self._read_inputs(spec, json_text.parse_exactly(body, tick=tick), body)
         request = predict_pb2.PredictRequest(model_spec=spec)
-        inputs, is_rows = read_inputs(document, body, types)
         for alias, tensor in inputs.items():
             request.inputs[alias].CopyFrom(tensor)
         prediction = self._api.predict(request)
         write = json_reply.rows if is_rows else json_reply.columns
         text = write(prediction.outputs, _types(prediction.signature.definition.outputs))
         return text, Served(prediction.servable.name, prediction.servable.version, prediction.signature_key), 0
+
+    def _read_inputs(self, spec: model_pb2.ModelSpec, value: json_text.Value, body: bytes) -> tuple[Inputs, bool]:
+        document = _document(spec, value)
+        return read_inputs(document, body, _types(self._inputs_of(spec)))
 
     def _inputs_of(self, spec: model_pb2.ModelSpec) -> Any:  # noqa: ANN401 - a map of protobuf's
         with self._manager.serving(spec) as servable:
@@ -155,22 +167,22 @@ class Handler:
             raise invalid_argument(message)
         return definition.inputs
 
-    def _classify(self, spec: model_pb2.ModelSpec, body: bytes) -> tuple[bytes, Served, int]:
-        document = _document(spec, body)
+    def _classify(self, spec: model_pb2.ModelSpec, body: bytes, tick: json_text.Tick) -> tuple[bytes, Served, int]:
+        document = _document(spec, json_text.parse_exactly(body, tick=tick) if len(body) >= json_text.LARGE_BYTES else json_text.parse(body))
         response = self._api.classify(classification_pb2.ClassificationRequest(model_spec=spec, input=read_examples(document)))
         return json_reply.classifications(response.result), _served(response), len(response.result.classifications)
 
-    def _regress(self, spec: model_pb2.ModelSpec, body: bytes) -> tuple[bytes, Served, int]:
-        document = _document(spec, body)
+    def _regress(self, spec: model_pb2.ModelSpec, body: bytes, tick: json_text.Tick) -> tuple[bytes, Served, int]:
+        document = _document(spec, json_text.parse_exactly(body, tick=tick) if len(body) >= json_text.LARGE_BYTES else json_text.parse(body))
         response = self._api.regress(regression_pb2.RegressionRequest(model_spec=spec, input=read_examples(document)))
         return json_reply.regressions(response.result), _served(response), len(response.result.regressions)
 
-    def _get_metadata(self, spec: model_pb2.ModelSpec, _body: bytes) -> tuple[bytes, Served, int]:
+    def _get_metadata(self, spec: model_pb2.ModelSpec, _body: bytes, _tick: json_text.Tick) -> tuple[bytes, Served, int]:
         request = get_model_metadata_pb2.GetModelMetadataRequest(model_spec=spec, metadata_field=[_SIGNATURE_DEF])
         response = self._api.get_model_metadata(request)
         return json_proto.metadata(response), _served(response), 0
 
-    def _get_status(self, spec: model_pb2.ModelSpec, _body: bytes) -> tuple[bytes, Served, int]:
+    def _get_status(self, spec: model_pb2.ModelSpec, _body: bytes, _tick: json_text.Tick) -> tuple[bytes, Served, int]:
         response = self._api.get_model_status(get_model_status_pb2.GetModelStatusRequest(model_spec=spec))
         return json_proto.status(response), Served(spec.name, None, ""), 0
 
@@ -189,9 +201,8 @@ class TooLargeError(ServingError):
         super().__init__(grpc.StatusCode.RESOURCE_EXHAUSTED, f"the body is larger than {MAX_BODY_BYTES} bytes")
 
 
-def _document(spec: model_pb2.ModelSpec, body: bytes) -> dict[str, Any]:
+def _document(spec: model_pb2.ModelSpec, document: json_text.Value) -> dict[str, Any]:
     """The object that a body is; the signature's name goes to the specification. Raises ServingError."""
-    document = json_text.parse(body)
     if not isinstance(document, dict):
         message = f"JSON Value: {json_writer.quoted(document)} Is not object"
         raise invalid_argument(message)

@@ -74,10 +74,35 @@ def _row_count(outputs: Outputs) -> int:
 
 def _rows_of(name: str, array: NDArray[Any], dtype: int, level: int) -> list[str]:
     """Each row on one line; `level` is how deep the rows are."""
-    texts = _texts(name, array, dtype, level + array.ndim - 1)
-    for depth in range(array.ndim - 1, 0, -1):
+    if array.ndim == 1:
+        return _texts(name, array, dtype, level)
+    texts = _lists(name, array, dtype, level + array.ndim - 1, ("[", ", ", "]"))
+    for depth in range(array.ndim - 2, 0, -1):
         texts = [f"[{', '.join(group)}]" for group in _groups(texts, array.shape, depth)]
     return texts
+
+
+def _lists(name: str, array: NDArray[Any], dtype: int, level: int, marks: tuple[str, str, str]) -> list[str]:
+    """The innermost lists of an array, a part after the other; the marks are the one before, between and after the values."""
+    before, between, after = marks
+    size = array.shape[-1]
+    flat, count = array.reshape(-1), prod(array.shape[:-1])
+    if size > _AT_ONCE:
+        return [
+            before + between.join(between.join(_texts(name, part, dtype, level)) for part in _parts(flat[row * size : (row + 1) * size])) + after
+            for row in range(count)
+        ]
+    lists: list[str] = []
+    rows = max(_AT_ONCE // size, 1) if size else 1
+    for start in range(0, count, rows):
+        texts = _texts(name, flat[start * size : (start + rows) * size], dtype, level)
+        some = min(rows, count - start)
+        lists += [f"{before}{between.join(texts[row * size : (row + 1) * size])}{after}" if size else "[]" for row in range(some)]
+    return lists
+
+
+def _parts(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    return (values[start : start + _AT_ONCE] for start in range(0, len(values), _AT_ONCE))
 
 
 def columns(outputs: Outputs, types: Types) -> bytes:
@@ -92,11 +117,18 @@ def columns(outputs: Outputs, types: Types) -> bytes:
 
 
 def _column(name: str, array: NDArray[Any], dtype: int, level: int) -> str:
-    texts = _texts(name, array, dtype, level + array.ndim)
-    for depth in range(array.ndim - 1, -1, -1):
-        before, after = f"\n{INDENT * (level + depth + 1)}", f"\n{INDENT * (level + depth)}"
-        texts = [f"[{before}{f',{before}'.join(group)}{after}]" if group else "[]" for group in _groups(texts, array.shape, depth)]
+    if not array.ndim:
+        return _texts(name, array, dtype, level)[0]
+    texts = _lists(name, array, dtype, level + array.ndim, _column_marks(level + array.ndim - 1))
+    for depth in range(array.ndim - 2, -1, -1):
+        before, between, after = _column_marks(level + depth)
+        texts = [f"{before}{between.join(group)}{after}" if group else "[]" for group in _groups(texts, array.shape, depth)]
     return texts[0]
+
+
+def _column_marks(level: int) -> tuple[str, str, str]:
+    line = f"\n{INDENT * (level + 1)}"
+    return f"[{line}", f",{line}", f"\n{INDENT * level}]"
 
 
 def _groups(texts: list[str], shape: tuple[int, ...], depth: int) -> Iterator[list[str]]:
@@ -148,22 +180,28 @@ def _texts(name: str, array: NDArray[Any], dtype: int, level: int) -> list[str]:
 
 
 def _floats(values: NDArray[Any], dtype: int) -> list[str]:
-    """Six digits where they say the number exactly, and otherwise as many as always do; never without a point or an exponent."""
-    texts: list[str] = []
-    for start in range(0, len(values), _AT_ONCE):
-        texts += _some_floats(values[start : start + _AT_ONCE], _FLOATS[dtype])
-    return texts
+    return [text for part in _parts(values) for text in _some_floats(part, _FLOATS[dtype])]
 
 
 def _some_floats(values: NDArray[Any], exact: str) -> list[str]:
+    """Six digits where they say the number exactly, and otherwise as many as always do; never without a point or an exponent."""
     numbers = values.tolist()
-    texts = [f"{number:g}" for number in numbers]
-    said = np.array(texts, np.float64)
-    with np.errstate(over="ignore"):
-        is_inexact = said.astype(values.dtype) != values
-    for index in np.flatnonzero(is_inexact).tolist():
-        texts[index] = format(numbers[index], exact)
+    is_short = _six_digits_say(values).tolist()
+    texts = [f"{number:g}" if short else format(number, exact) for number, short in zip(numbers, is_short, strict=True)]
     texts = [text if "." in text or "e" in text else f"{text}.0" for text in texts]
     for index in np.flatnonzero(~np.isfinite(values)).tolist():
         texts[index] = "NaN" if math.isnan(numbers[index]) else "Infinity" if numbers[index] > 0 else "-Infinity"
     return texts
+
+
+def _six_digits_say(values: NDArray[Any]) -> NDArray[np.bool_]:
+    with np.errstate(all="ignore"):
+        if values.dtype != np.float32:
+            said = np.array([f"{number:g}" for number in values.tolist()], np.float64)
+        else:
+            # A double has digits enough for this: formatting a number takes longer than the rest.
+            doubles = values.astype(np.float64)
+            scale = 10.0 ** (5 - np.floor(np.log10(np.abs(doubles))))
+            said = np.where(doubles == 0, doubles, np.rint(doubles * scale) / scale)
+        same: NDArray[np.bool_] = said.astype(values.dtype) == values
+    return same

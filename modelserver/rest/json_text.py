@@ -5,12 +5,15 @@ deep nesting, `Inf`, half a surrogate, and every error. Bytes that are no UTF-8 
 Python's `surrogateescape` has them.
 """
 
+import itertools
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from modelserver.errors import ServingError, invalid_argument
+from modelserver.rest.json_numbers import ArrayReader, Numbers
 
 # None, bool, int, float, str, list and dict, as Python's parser makes them.
 Value = Any
@@ -30,6 +33,19 @@ _WORDS: dict[bytes, tuple[bytes, Value]] = {b"n": (b"null", None), b"t": (b"true
 _MIN_INT64, _MAX_UINT64 = -(1 << 63), (1 << 64) - 1
 # Beyond this many digits no number is an integer that RapidJSON has a type for.
 _MAX_INTEGER_DIGITS = 20
+
+
+# What is called now and then while a text is read; it may raise.
+Tick = Callable[[], None]
+ReadArray = Callable[[int], tuple[Numbers, int] | None]
+_TICK_TOKENS = 1 << 14
+LARGE_BYTES = 1 << 18
+# With an object in so many bytes, a large text is read by Python's parser all the same.
+_OBJECT_BYTES = 1 << 12
+
+
+def _no_tick() -> None:
+    pass
 
 
 class Members(dict[str, Value]):
@@ -94,14 +110,24 @@ _ENDS = frozenset({(_OBJECT, b"}"), (_MEMBER, b"}"), (_ARRAY, b"]"), (_ELEMENT, 
 _NO_VALUES = frozenset({b"]", b"}", b",", b":", b""})
 
 
-def parse_exactly(text: bytes) -> Value:
-    """`parse`, a token at a time, however deep the text is nested."""
+def parse_large(text: bytes, tick: Tick) -> Value:
+    """`parse`, but for large arrays of numbers, which are `Numbers`; other threads get their turn meanwhile."""
+    # At an object, Python's parser lets others have theirs.
+    if len(text) < LARGE_BYTES or text.count(b"{") > len(text) // _OBJECT_BYTES:
+        return parse(text)
+    return parse_exactly(text, ArrayReader(text).read, tick)
+
+
+def parse_exactly(text: bytes, read: ReadArray | None = None, tick: Tick = _no_tick) -> Value:
+    """`parse`, a token at a time, however deep the text is nested. `read` reads arrays that it knows, and `tick` is called now and then."""
     position, state = len(_BOM) if text.startswith(_BOM) else 0, _START
     # The arrays and objects that are open, and the name that each object waits with.
     open_values: list[list[Any]] = []
     are_objects: list[bool] = []
     names: list[str] = []
-    while True:
+    for count in itertools.count(1):
+        if not count % _TICK_TOKENS:
+            tick()
         position = _skip_space(text, position)
         char = text[position : position + 1]
         value: Value
@@ -109,6 +135,8 @@ def parse_exactly(text: bytes) -> Value:
             position += 1
             closed = open_values.pop()
             value = members(closed) if are_objects.pop() else closed
+        elif state in _TAKES_VALUE and char == b"[" and read is not None and (array := read(position)) is not None:
+            value, position = array
         elif state in _TAKES_VALUE and char in {b"[", b"{"}:
             position += 1
             open_values.append([])
@@ -132,6 +160,7 @@ def parse_exactly(text: bytes) -> Value:
             return value
         open_values[-1].append((names.pop(), value) if are_objects[-1] else value)
         state = _MEMBER if are_objects[-1] else _ELEMENT
+    return None
 
 
 def _skip_space(text: bytes, position: int) -> int:

@@ -6,10 +6,11 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from modelserver.rest.json_numbers import Numbers
 from modelserver.rest.json_text import Value, is_int64
 
 INDENT = "    "
-_TYPE_NAMES: dict[type, str] = {type(None): "Null", list: "Array", dict: "Object", str: "String", int: "Number", float: "Number"}
+_TYPE_NAMES: dict[type, str] = {type(None): "Null", list: "Array", Numbers: "Array", dict: "Object", str: "String", int: "Number", float: "Number"}
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _TO_ESCAPE = re.compile(r'["\\\x00-\x1f]')
 # A value in an error's text is cut after the token that reaches this.
@@ -108,6 +109,8 @@ def pairs_of(found: dict[str, Value]) -> Any:  # noqa: ANN401 - a list or a view
 def _scalar(value: Value) -> str:
     if isinstance(value, str):
         return string(value)
+    if isinstance(value, Numbers):
+        return "[]"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int) and is_int64(value):

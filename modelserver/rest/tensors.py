@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
 from modelserver.errors import ServingError, invalid_argument
+from modelserver.rest.json_numbers import Numbers
 from modelserver.rest.json_text import Members, Value, check_numbers
 from modelserver.rest.json_writer import pairs_of, quoted, type_name
 from modelserver.tensor import type_name as dtype_name
@@ -44,6 +45,7 @@ class _Type:
 
 
 _NUMBERS = frozenset({int, float})
+_INT32_BYTES = 4
 _MIN_INT32, _MAX_INT32 = -(1 << 31), (1 << 31) - 1
 
 
@@ -72,21 +74,21 @@ class _Dense:
     """The values of a tensor in C order, each of them checked; those of strings are bytes."""
 
     shape: tuple[int, ...]
-    values: list[Any]
+    values: list[Any] | NDArray[Any]
 
 
 def read_inputs(document: dict[str, Value], text: bytes, types: Types) -> tuple[Inputs, bool]:
     """The tensors of a request, and whether it was in row form. Raises ServingError in TensorFlow Serving's words.
 
-    `text` is what the document was read from.
+    `text` is what the document was read from. Where it has `Numbers`, the words of an error say less of them than they should.
     """
     if _ROW_KEY in document and _COLUMN_KEY in document:
         raise _malformed(document, f"Not formatted correctly expecting only one of '{_COLUMN_KEY}' or '{_ROW_KEY}' keys to exist ")
     if _ROW_KEY in document:
         rows = document[_ROW_KEY]
-        if not isinstance(rows, list):
+        if not isinstance(rows, list | Numbers):
             raise _malformed(document, f"Expecting '{_ROW_KEY}' to be an list/array")
-        if not rows:
+        if isinstance(rows, list) and not rows:
             raise _malformed(document, f"No values in '{_ROW_KEY}' array")
         found = _read_rows(rows, types)
     elif _COLUMN_KEY in document:
@@ -118,7 +120,9 @@ def _read(value: Value, dtype: int) -> _Dense:
     return _as_a_whole(value, dtype) or _walk(value, dtype)
 
 
-def _read_rows(rows: list[Value], types: Types) -> dict[str, _Dense]:
+def _read_rows(rows: list[Value] | Numbers, types: Types) -> dict[str, _Dense]:
+    if isinstance(rows, Numbers):
+        return _read_columns(rows, types)
     if not isinstance(rows[0], dict) and len(types) > 1:
         raise invalid_argument("instances is a plain list, but expecting list of objects as multiple input tensors required as per tensorinfo_map")
     if _is_object(rows[0]):
@@ -210,9 +214,22 @@ def _as_a_whole(value: Value, dtype: int) -> _Dense | None:
             return None
         shape.append(sizes.pop())
         level = list(chain.from_iterable(level))
+    if level and type(level[0]) is Numbers:
+        return _stacked_numbers(shape, level, taken)
     if not taken.takes.issuperset(map(type, level)) or not _is_in_range(level, taken):
         return None
     return _Dense(shape=tuple(shape), values=[text.encode(errors="surrogateescape") for text in level] if dtype == types_pb2.DT_STRING else level)
+
+
+def _stacked_numbers(shape: list[int], level: list[Value], taken: _Type) -> _Dense | None:
+    """Arrays of numbers, which are all of one shape, as one."""
+    if set(map(type, level)) != {Numbers} or len({numbers.shape for numbers in level}) != 1:
+        return None
+    values = level[0].values if len(level) == 1 else np.concatenate([numbers.values for numbers in level])
+    kind = {"i": int, "f": float}[values.dtype.kind]
+    if kind not in taken.takes or (taken.most and not taken.least <= int(values.min()) <= int(values.max()) <= taken.most):
+        return None
+    return _Dense(shape=(*shape, *level[0].shape), values=values)
 
 
 def _is_in_range(values: list[Any], taken: _Type) -> bool:
@@ -307,8 +324,11 @@ def _tensor(dense: _Dense, dtype: int, text: bytes) -> tensor_pb2.TensorProto:
     return proto
 
 
-def _fill(proto: tensor_pb2.TensorProto, values: list[Any], numpy: Any, text: bytes) -> None:  # noqa: ANN401 - a type of NumPy's
+def _fill(proto: tensor_pb2.TensorProto, values: list[Any] | NDArray[Any], numpy: Any, text: bytes) -> None:  # noqa: ANN401 - a type of NumPy's
     try:
+        if isinstance(values, np.ndarray) and np.dtype(numpy).itemsize < _INT32_BYTES:
+            # NumPy looks whether numbers fit where they come one by one.
+            values = values.tolist()
         array: NDArray[Any] = np.array(values, np.float64 if numpy is np.float32 else numpy)
     except OverflowError:
         if np.dtype(numpy).kind == "f":

@@ -225,3 +225,17 @@ def test_a_deep_value_in_an_error_is_cut() -> None:
     assert json_writer.quoted(value) == "[" * 256
     while value:
         value = value[0]
+
+
+DECIMALS = st.integers(-999_999, 999_999).map(lambda number: float(np.float32(number / 1e3)))
+
+
+@given(number=st.floats(width=32, allow_nan=False, allow_infinity=False) | DECIMALS)
+def test_a_float_has_six_digits_where_these_say_it_and_nine_otherwise(number: float) -> None:
+    """json_tensor.cc, WriteDecimal."""
+    text = f"{number:g}"
+    if np.float32(text) != np.float32(number):
+        text = f"{number:.9g}"
+    text = text if "." in text or "e" in text else f"{text}.0"
+
+    assert json_reply.columns({"y": np.array(number, np.float32)}, {"y": FLOAT}).decode() == f'{{\n    "outputs": {text}\n}}'
