@@ -1,7 +1,12 @@
 """What a caller is told, in TensorFlow Serving's codes and words (model_servers/grpc_status_util.cc)."""
 
+import traceback
+
 import grpc
+import structlog
 import tensorflow as tf
+
+_log = structlog.get_logger("modelserver.errors")
 
 # What the run of a graph raises: of a message that is no UTF-8, TensorFlow's Python can't make an error of its own.
 RUN_ERRORS = (tf.errors.OpError, UnicodeDecodeError)
@@ -36,6 +41,20 @@ def invalid_argument(message: str) -> ServingError:
 def not_found(message: str) -> ServingError:
     """NOT_FOUND."""
     return ServingError(grpc.StatusCode.NOT_FOUND, message)
+
+
+def status_of(error: Exception) -> ServingError:
+    """The status of what was raised while a call was answered.
+
+    Of what nobody foresaw, neither the caller nor the log gets the text: it may hold what was sent.
+    """
+    if isinstance(error, ServingError):
+        return error
+    if isinstance(error, MemoryError):
+        return ServingError(grpc.StatusCode.RESOURCE_EXHAUSTED, "there is not enough memory for this request")
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    _log.error("a call failed inside the server", kind=type(error).__name__, where=f"{frame.filename}:{frame.lineno}")
+    return ServingError(grpc.StatusCode.INTERNAL, "the model server failed; its log says where")
 
 
 def cut(message: str) -> str:

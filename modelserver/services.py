@@ -5,7 +5,6 @@ joined once from its parts.
 """
 
 import time
-import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -24,7 +23,7 @@ from tensorflow_serving.apis import (
 )
 
 from modelserver.api import Api
-from modelserver.errors import ServingError, cut
+from modelserver.errors import cut, status_of
 from modelserver.metrics import Method, Metrics, Served
 from modelserver.predict import Prediction
 from modelserver.tensor import delimited
@@ -116,7 +115,7 @@ def _counted(method: Method, kind: type[Message], infer: Inference, metrics: Met
         try:
             reply, served, examples = infer(request)
         except Exception as error:  # noqa: BLE001 - the boundary
-            status = _status(error)
+            status = status_of(error)
             metrics.failed(method, request.model_spec, status.code.name)
         else:
             metrics.answered(method, served, time.perf_counter() - started, examples=examples)
@@ -134,7 +133,7 @@ def _uncounted(kind: type[Message], handle: Handle) -> Callable[[bytes, grpc.Ser
         try:
             return handle(request, context)
         except Exception as error:  # noqa: BLE001 - the boundary
-            status = _status(error)
+            status = status_of(error)
         return context.abort(status.code, cut(status.message))
 
     return call
@@ -146,12 +145,3 @@ def _parse(kind: type[Message], raw: bytes, context: grpc.ServicerContext) -> An
     except DecodeError:
         # TensorFlow Serving's gRPC says nothing more.
         return context.abort(grpc.StatusCode.INTERNAL, "")
-
-
-def _status(error: Exception) -> ServingError:
-    """The status of what was raised. Of what nobody foresaw, neither the caller nor the log gets the text: it may hold what was sent."""
-    if isinstance(error, ServingError):
-        return error
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    _log.error("a call failed inside the server", kind=type(error).__name__, where=f"{frame.filename}:{frame.lineno}")
-    return ServingError(grpc.StatusCode.INTERNAL, "the model server failed; its log says where")

@@ -2,7 +2,6 @@
 
 import re
 import time
-import traceback
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from tensorflow_serving.apis import (
 )
 
 from modelserver.api import Api
-from modelserver.errors import ServingError, invalid_argument
+from modelserver.errors import ServingError, invalid_argument, status_of
 from modelserver.manager import Manager
 from modelserver.metrics import Method, Metrics, Served
 from modelserver.rest import json_proto, json_reply, json_text, json_writer, route
@@ -113,7 +112,7 @@ class Handler:
             )
             _check_deadline(request)
         except Exception as error:  # noqa: BLE001 - the boundary
-            status = _status(error)
+            status = status_of(error)
             self._metrics.failed(_METHODS[call], spec, status.code.name)
             return failure(status)
         self._metrics.answered(_METHODS[call], served, time.perf_counter() - started, examples=examples)
@@ -247,12 +246,3 @@ def _types(infos: Any) -> dict[str, int]:  # noqa: ANN401 - a map of protobuf's
 def _served(response: Message) -> Served:
     spec: model_pb2.ModelSpec = response.model_spec  # type: ignore[attr-defined]
     return Served(spec.name, spec.version.value, spec.signature_name)
-
-
-def _status(error: Exception) -> ServingError:
-    """The status of what was raised. Of what nobody foresaw, neither the caller nor the log gets the text: it may hold what was sent."""
-    if isinstance(error, ServingError):
-        return error
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    _log.error("a call failed inside the server", kind=type(error).__name__, where=f"{frame.filename}:{frame.lineno}")
-    return ServingError(grpc.StatusCode.INTERNAL, "the model server failed; its log says where")

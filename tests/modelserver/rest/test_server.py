@@ -99,15 +99,15 @@ def test_five_million_numbers_hold_up_nobody(ask: Ask) -> None:
     answers: list[Answer] = []
     large = threading.Thread(target=lambda: answers.append(ask(HALF, body)))
     large.start()
-    longest = 0.0
+    answered_meanwhile = 0
     while large.is_alive():
-        started = time.perf_counter()
         assert ask("/v1/models/half_plus_two").status == 200
-        longest = max(longest, time.perf_counter() - started)
+        answered_meanwhile += 1
 
     assert answers[0].status == 200
     assert answers[0].body.count(b"2.125") == count
-    assert longest < 2.0
+    # Held up until it is through, there would be two: the one that waited, and the one after.
+    assert answered_meanwhile > 2
 
 
 def test_a_name_that_is_no_text_is_the_name_of_no_signature(ask: Ask) -> None:
