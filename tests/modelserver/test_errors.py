@@ -1,5 +1,6 @@
 """What a caller is told of what was raised."""
 
+import pytest
 from structlog.testing import capture_logs
 
 from modelserver.errors import invalid_argument, status_of
@@ -18,11 +19,10 @@ def test_a_request_for_which_memory_is_short_is_told_so() -> None:
 
 
 def test_of_what_nobody_foresaw_neither_the_caller_nor_the_log_has_the_text() -> None:
-    try:
-        raise KeyError("MEIER")
-    except KeyError as error:
-        with capture_logs() as logs:
-            status = status_of(error)
+    with pytest.raises(KeyError) as caught:
+        {}["MEIER"]
+    with capture_logs() as logs:
+        status = status_of(caught.value)
 
     assert (status.code.name, status.message) == ("INTERNAL", "the model server failed; its log says where")
     assert logs[0]["kind"] == "KeyError"
