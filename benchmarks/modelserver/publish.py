@@ -112,7 +112,7 @@ def run(root: Path, *, versions: int, minutes: float, callers: int, seconds: flo
                         break
                     publish(base_path, version)
                     while not is_available(channel, version):
-                        time.sleep(0.005)
+                        time.sleep(0.05)
                     shutil.rmtree(base_path / str(version - 1))
                     published = version - 1
                     print(f"\rversion {published}", end="", file=sys.stderr, flush=True)
