@@ -20,7 +20,7 @@ def test_a_request_for_which_memory_is_short_is_told_so() -> None:
 
 def test_of_what_nobody_foresaw_neither_the_caller_nor_the_log_has_the_text() -> None:
     with pytest.raises(KeyError) as caught:
-        {}["MEIER"]
+        {"SCHMIDT": 1}["MEIER"]
     with capture_logs() as logs:
         status = status_of(caught.value)
 
