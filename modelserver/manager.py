@@ -129,6 +129,10 @@ class Manager:
         with self._changed:
             self._changed.notify_all()
 
+    def names(self) -> tuple[str, ...]:
+        """The models that there are, or were since the start."""
+        return tuple(self._models)
+
     def knows(self, name: str) -> bool:
         """Whether there is a model of that name, or was since the start."""
         return name in self._models

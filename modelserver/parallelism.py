@@ -18,6 +18,7 @@ from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow.python.framework import op_def_registry
 
 from modelserver.session import Session
+from modelserver.source import fingerprint
 
 # A model whose answer takes no longer is served by one thread for each request: measured on two cores, several threads earn nothing below it.
 LONG_SECONDS = 0.002
@@ -36,7 +37,7 @@ _READING = frozenset(
 
 def chosen(config: config_pb2.ConfigProto, folder: Path) -> config_pb2.ConfigProto | None:
     """The configuration to load a model with first, where the number of threads is ours to choose; None where it isn't."""
-    if config.intra_op_parallelism_threads or _bytes_of(folder) > _MAX_BYTES:
+    if config.intra_op_parallelism_threads or sum(size for _, size, _ in fingerprint(folder)) > _MAX_BYTES:
         return None
     single = config_pb2.ConfigProto()
     single.CopyFrom(config)
@@ -62,13 +63,6 @@ def _seconds_of(run: Any, arrays: tuple[NDArray[Any], ...]) -> float:  # noqa: A
     started = time.perf_counter()
     run(*arrays)
     return time.perf_counter() - started
-
-
-def _bytes_of(folder: Path) -> int:
-    try:
-        return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    except OSError:
-        return 0
 
 
 def _zeros(definition: meta_graph_pb2.SignatureDef) -> list[tuple[str, NDArray[Any]]] | None:

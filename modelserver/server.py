@@ -4,7 +4,6 @@ import gc
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import grpc
@@ -58,7 +57,7 @@ def serve(setup: Setup) -> None:
         unload_threads=flags.num_unload_threads,
         allows_unavailable_labels=flags.allow_version_labels_for_unavailable_models,
     )
-    metrics = Metrics(manager, names=partial(_names, manager))
+    metrics = Metrics(manager, names=manager.names)
     # Calls beyond the threads wait; TensorFlow Serving refuses them.
     server = grpc.server(
         ThreadPoolExecutor(flags.grpc_max_threads, thread_name_prefix="call"),
@@ -126,11 +125,6 @@ def _add_port(server: grpc.Server, setup: Setup, address: str, problem: str) -> 
     except RuntimeError:
         ssl = ", or the key and the certificates of --ssl_config_file can't be used" if setup.credentials is not None else ""
         raise ConfigError(problem + ssl) from None
-
-
-def _names(manager: Manager) -> tuple[str, ...]:
-    with manager.holding() as models:
-        return tuple(models)
 
 
 def _start_rest(handler: Handler, metrics: Metrics, setup: Setup) -> RestServer:

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
-import structlog
 from google.protobuf.message import DecodeError, Message
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -27,8 +26,6 @@ from modelserver.errors import cut, status_of
 from modelserver.metrics import Method, Metrics, Served
 from modelserver.predict import Prediction
 from modelserver.tensor import delimited
-
-_log = structlog.get_logger("modelserver.services")
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
