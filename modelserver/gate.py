@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import grpc
@@ -22,11 +21,11 @@ class Gate(grpc.GenericRpcHandler):
     stopped.
     """
 
-    def __init__(self, threads: ThreadPoolExecutor) -> None:
-        """Takes the threads that refuse calls: others may all be busy, and have many more to answer."""
+    def __init__(self) -> None:
+        """Lets every call through, to begin with."""
         self._is_closed = False
         self._arrived_at = 0.0
-        self._refusal = _refusing(grpc.StatusCode.UNAVAILABLE, "The model server stops", threads)
+        self._refusal = _refusing(grpc.StatusCode.UNAVAILABLE, "The model server stops")
 
     def service(self, _: grpc.HandlerCallDetails) -> "Handler[Any, Any] | None":
         """Lets a call through to the other handlers, or refuses it."""
@@ -46,20 +45,19 @@ class Gate(grpc.GenericRpcHandler):
 class Unknown(grpc.GenericRpcHandler):
     """Answers for methods that there aren't, without gRPC's own words for it, as TensorFlow Serving does; the last handler of its server."""
 
-    def __init__(self, threads: ThreadPoolExecutor) -> None:
-        """Takes the threads that answer."""
-        self._refusal = _refusing(grpc.StatusCode.UNIMPLEMENTED, "", threads)
+    def __init__(self) -> None:
+        """Has one answer."""
+        self._refusal = _refusing(grpc.StatusCode.UNIMPLEMENTED, "")
 
     def service(self, _: grpc.HandlerCallDetails) -> "Handler[Any, Any]":
         """Refuses a call."""
         return self._refusal
 
 
-def _refusing(code: grpc.StatusCode, message: str, threads: ThreadPoolExecutor) -> "Handler[Any, Any]":
+def _refusing(code: grpc.StatusCode, message: str) -> "Handler[Any, Any]":
     """Refuses any call before it has sent anything."""
 
     def refuse(_: Iterator[bytes], context: grpc.ServicerContext) -> NoReturn:
         context.abort(code, message)
 
-    refuse.experimental_thread_pool = threads  # type: ignore[attr-defined]
     return grpc.stream_stream_rpc_method_handler(refuse)

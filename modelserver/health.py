@@ -1,7 +1,5 @@
 """`grpc.health.v1`: whether the server as a whole has what it serves."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
@@ -12,9 +10,9 @@ _NAMES = ("", "ModelService", "PredictionService")
 class Health(health.HealthServicer):
     """Answers for each of TensorFlow Serving's names alike: SERVING once every model has a version that answers."""
 
-    def __init__(self, threads: ThreadPoolExecutor) -> None:
-        """Takes the threads that its watches hold."""
-        super().__init__(experimental_thread_pool=threads)
+    def __init__(self) -> None:
+        """Says that nothing is ready yet."""
+        super().__init__()
         self.show(is_ready=False)
 
     def add_to(self, server: grpc.Server) -> None:

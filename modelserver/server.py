@@ -16,6 +16,7 @@ from modelserver.denormals import flush_denormals
 from modelserver.flag_table import Flags
 from modelserver.flags import Setup
 from modelserver.gate import Gate, Unknown
+from modelserver.grpc_server import Server
 from modelserver.health import Health
 from modelserver.loader import Loader
 from modelserver.manager import Manager
@@ -24,7 +25,7 @@ from modelserver.model import Retries
 from modelserver.reload import Reload
 from modelserver.rest.handler import Handler
 from modelserver.rest.server import Options, RestServer
-from modelserver.services import register
+from modelserver.services import inference, register
 
 _log = structlog.get_logger("modelserver.server")
 
@@ -58,23 +59,24 @@ def serve(setup: Setup) -> None:
         allows_unavailable_labels=flags.allow_version_labels_for_unavailable_models,
     )
     metrics = Metrics(manager, names=manager.names)
-    # Calls beyond the threads wait; TensorFlow Serving refuses them.
-    server = grpc.server(
-        ThreadPoolExecutor(flags.grpc_max_threads, thread_name_prefix="call"),
+    # Calls beyond the threads wait; TensorFlow Serving refuses them. What looks at models or changes them has threads of its own: it is answered
+    # while all others are busy with predictions, and a reload that waits takes none of those.
+    server = Server(
+        threads=flags.grpc_max_threads,
+        others=ThreadPoolExecutor(_CONTROL_THREADS, thread_name_prefix="control"),
         options=tuple(({"grpc.so_reuseport": 0} | setup.channel_arguments | _NO_LIMITS).items()),
     )
-    control = ThreadPoolExecutor(_CONTROL_THREADS, thread_name_prefix="control")
-    gate = Gate(control)
-    server.add_generic_rpc_handlers((gate,))
+    gate = Gate()
+    server.grpc.add_generic_rpc_handlers((gate,))
     api = Api(manager)
-    register(server, api, metrics, control)
-    health = Health(control)
+    register(server.grpc, api)
+    health = Health()
     if flags.enable_grpc_healthcheck_service:
-        health.add_to(server)
-    server.add_generic_rpc_handlers((Unknown(control),))
-    port = _listen(server, setup)
+        health.add_to(server.grpc)
+    server.grpc.add_generic_rpc_handlers((Unknown(),))
+    port = _listen(server.grpc, setup)
     rest = _start_rest(Handler(api, manager, metrics), metrics, setup) if flags.rest_api_port else None
-    server.start()
+    server.start(inference(api, metrics))
     # TensorFlow Serving's words; parents read the port from them.
     print(f"Running gRPC ModelServer at {flags.host}:{port} ...", flush=True)
     if flags.grpc_socket_path:
@@ -90,8 +92,9 @@ def serve(setup: Setup) -> None:
         watch.stop()
     health.enter_graceful_shutdown()
     manager.end_waits()
+    server.leave_all_to_grpc()
     gate.close()
-    stopped = server.stop(_DRAIN_SECONDS)
+    stopped = server.grpc.stop(_DRAIN_SECONDS)
     if rest is not None:
         rest.stop(_DRAIN_SECONDS)
     stopped.wait()

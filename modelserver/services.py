@@ -6,7 +6,7 @@ joined once from its parts.
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 
 import grpc
@@ -17,12 +17,14 @@ from tensorflow_serving.apis import (
     get_model_status_pb2,
     inference_pb2,
     model_management_pb2,
+    model_pb2,
     predict_pb2,
     regression_pb2,
 )
 
 from modelserver.api import Api
-from modelserver.errors import cut, status_of
+from modelserver.errors import ServingError, cut, status_of
+from modelserver.grpc_server import Answer
 from modelserver.metrics import Method, Metrics, Served
 from modelserver.predict import Prediction
 from modelserver.tensor import delimited
@@ -31,42 +33,52 @@ PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
 _MODEL_SPEC_FIELD = predict_pb2.PredictResponse.DESCRIPTOR.fields_by_name["model_spec"].number
 
-Handle = Callable[[Any, grpc.ServicerContext], bytes]
 # A reply, who found it, and for how many examples.
 Inference = Callable[[Any], tuple[bytes, Served, int]]
 
 
-def register(server: grpc.Server, api: Api, metrics: Metrics, control: ThreadPoolExecutor) -> None:
-    """Puts the services on a server. What isn't implemented answers UNIMPLEMENTED.
-
-    What looks at models or changes them runs on the threads of `control`: it is answered while every other thread is busy with predictions, and
-    a reload that waits takes none of those.
-    """
-    predicted = {
+def inference(api: Api, metrics: Metrics) -> dict[str, Answer]:
+    """The methods that run models, by their full names."""
+    counted = {
         "Predict": (predict_pb2.PredictRequest, _predicts(api)),
         "Classify": (classification_pb2.ClassificationRequest, _finds(api.classify, "classifications")),
         "Regress": (regression_pb2.RegressionRequest, _finds(api.regress, "regressions")),
     }
     # TensorFlow Serving doesn't count it: it is asked of a model for each of its tasks.
-    joint = {"MultiInference": (inference_pb2.MultiInferenceRequest, _message(api.multi_inference))}
-    looked_at = {"GetModelMetadata": (get_model_metadata_pb2.GetModelMetadataRequest, _message(api.get_model_metadata))}
+    joint = {"MultiInference": (inference_pb2.MultiInferenceRequest, api.multi_inference)}
+    answers = {name: _counted(Method(name.lower(), "GRPC", name), kind, infer, metrics) for name, (kind, infer) in counted.items()}
+    answers |= {name: _uncounted(kind, infer) for name, (kind, infer) in joint.items()}
+    return {f"/{PREDICTION_SERVICE}/{name}": answer for name, answer in answers.items()}
+
+
+def register(server: grpc.Server, api: Api) -> None:
+    """Puts on a server what looks at models or changes them."""
+
+    def reload(request: model_management_pb2.ReloadConfigRequest, context: grpc.ServicerContext) -> Message:
+        return api.reloads.reload(request, context)
+
+    looked_at = {"GetModelMetadata": _handler(get_model_metadata_pb2.GetModelMetadataRequest, lambda request, _: api.get_model_metadata(request))}
     models = {
-        "GetModelStatus": (get_model_status_pb2.GetModelStatusRequest, _message(api.get_model_status)),
-        "HandleReloadConfigRequest": (
-            model_management_pb2.ReloadConfigRequest,
-            lambda request, context: api.reloads.reload(request, context).SerializeToString(),
-        ),
+        "GetModelStatus": _handler(get_model_status_pb2.GetModelStatusRequest, lambda request, _: api.get_model_status(request)),
+        "HandleReloadConfigRequest": _handler(model_management_pb2.ReloadConfigRequest, reload),
     }
-    inference = {name: _counted(Method(name.lower(), "GRPC", name), kind, infer, metrics) for name, (kind, infer) in predicted.items()}
-    inference |= {name: _uncounted(*row) for name, row in joint.items()}
-    _add(server, PREDICTION_SERVICE, {**inference, **{name: _on(control, _uncounted(*row)) for name, row in looked_at.items()}})
-    _add(server, MODEL_SERVICE, {name: _on(control, _uncounted(*row)) for name, row in models.items()})
+    services = {PREDICTION_SERVICE: looked_at, MODEL_SERVICE: models}
+    server.add_generic_rpc_handlers(tuple(grpc.method_handlers_generic_handler(name, handlers) for name, handlers in services.items()))
 
 
 def encode(prediction: Prediction) -> bytes:
     """A PredictResponse, as it goes on the wire."""
-    spec = prediction.servable.spec(prediction.signature_key)
-    return b"".join((*prediction.signature.encode(prediction.outputs), *delimited(_MODEL_SPEC_FIELD, [spec.SerializeToString()])))
+    servable = prediction.servable
+    spec = _model_spec(servable.name, servable.version, prediction.signature_key)
+    return b"".join((*prediction.signature.encode(prediction.outputs), spec))
+
+
+@lru_cache(maxsize=1024)
+def _model_spec(name: str, version: int, signature_key: str) -> bytes:
+    """The field that says who answered, and by which signature: it is the same for every call."""
+    spec = model_pb2.ModelSpec(name=name, signature_name=signature_key)
+    spec.version.value = version
+    return b"".join(delimited(_MODEL_SPEC_FIELD, [spec.SerializeToString()]))
 
 
 def _predicts(api: Api) -> Inference:
@@ -86,59 +98,52 @@ def _finds(answer: Callable[[Any], Any], results: str) -> Inference:
     return infer
 
 
-def _message(answer: Callable[[Any], Message]) -> Handle:
-    return lambda request, _: answer(request).SerializeToString()
-
-
-def _add(server: grpc.Server, service: str, behaviors: dict[str, Callable[..., bytes]]) -> None:
-    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {}
-    for name, behavior in behaviors.items():
-        handlers[name] = grpc.unary_unary_rpc_method_handler(behavior)
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-
-
-def _on(threads: ThreadPoolExecutor, behavior: Callable[..., bytes]) -> Callable[..., bytes]:
-    """Has a method answered by these threads. gRPC marks the name as experimental; without it all methods share one pool."""
-    behavior.experimental_thread_pool = threads  # type: ignore[attr-defined]
-    return behavior
-
-
-def _counted(method: Method, kind: type[Message], infer: Inference, metrics: Metrics) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+def _counted(method: Method, kind: type[Message], infer: Inference, metrics: Metrics) -> Answer:
     """A method that is counted and timed, by the model that is asked."""
 
-    def call(raw: bytes, context: grpc.ServicerContext) -> bytes:
+    def answer(raw: bytes) -> bytes:
         started = time.perf_counter()
-        request = _parse(kind, raw, context)
+        request = _parse(kind, raw)
         try:
             reply, served, examples = infer(request)
         except Exception as error:  # noqa: BLE001 - the boundary
             status = status_of(error)
             metrics.failed(method, request.model_spec, status.code.name)
-        else:
-            metrics.answered(method, served, time.perf_counter() - started, examples=examples)
-            return reply
-        return context.abort(status.code, cut(status.message))
+            raise status from None
+        metrics.answered(method, served, time.perf_counter() - started, examples=examples)
+        return reply
 
-    return call
+    return answer
 
 
-def _uncounted(kind: type[Message], handle: Handle) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+def _uncounted(kind: type[Message], infer: Callable[[Any], Message]) -> Answer:
     """A method that TensorFlow Serving doesn't count either."""
 
-    def call(raw: bytes, context: grpc.ServicerContext) -> bytes:
-        request = _parse(kind, raw, context)
+    def answer(raw: bytes) -> bytes:
+        request = _parse(kind, raw)
         try:
-            return handle(request, context)
+            return infer(request).SerializeToString()
         except Exception as error:  # noqa: BLE001 - the boundary
-            status = status_of(error)
-        return context.abort(status.code, cut(status.message))
+            raise status_of(error) from None
 
-    return call
+    return answer
 
 
-def _parse(kind: type[Message], raw: bytes, context: grpc.ServicerContext) -> Any:  # noqa: ANN401 - of that kind
+def _handler(kind: type[Message], handle: Callable[[Any, grpc.ServicerContext], Message]) -> "grpc.RpcMethodHandler[bytes, bytes]":
+    """A method that gRPC itself answers: it may wait, and learn meanwhile that its caller has gone."""
+
+    def behavior(raw: bytes, context: grpc.ServicerContext) -> bytes:
+        try:
+            return _uncounted(kind, lambda request: handle(request, context))(raw)
+        except ServingError as error:
+            return context.abort(error.code, cut(error.message))
+
+    return grpc.unary_unary_rpc_method_handler(behavior)
+
+
+def _parse(kind: type[Message], raw: bytes) -> Any:  # noqa: ANN401 - of that kind
     try:
         return kind.FromString(raw)
     except DecodeError:
         # TensorFlow Serving's gRPC says nothing more.
-        return context.abort(grpc.StatusCode.INTERNAL, "")
+        raise ServingError(grpc.StatusCode.INTERNAL, "") from None
