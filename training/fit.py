@@ -20,7 +20,7 @@ def fit(job: Job, data: Dataset, *, epochs: int, say: Callable[[str], None]) -> 
     schedule = job.schedule
     fitted = schedule.training_items(len(data.train_labels))
     keras.utils.set_random_seed(schedule.seed)
-    model = job.build()
+    model = job.build(data.train_inputs[:fitted], data.train_labels[:fitted])
     model.compile(optimizer=keras.optimizers.Adam(schedule.learning_rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     started = time.monotonic()
 

@@ -70,7 +70,8 @@ class Job:
     Attributes:
         name: the job's name, and the model's.
         load: reads the data.
-        build: makes the network, preprocessing included: from a request's tensor to probabilities.
+        build: makes the network, preprocessing included: from a request's tensor to probabilities. It is given the inputs and labels that
+            the weights will be fitted to, and no others, for what is fitted beforehand, such as a normalisation.
         schedule: how it is fitted.
         accuracy_floor: the held-out accuracy below which nothing is published.
         facts: what the manifest says before there are weights: names, input, output, intended use.
@@ -79,7 +80,7 @@ class Job:
 
     name: str
     load: Callable[[], Dataset]
-    build: Callable[[], "keras.Model"]
+    build: Callable[[NDArray[Any], NDArray[np.int64]], "keras.Model"]
     schedule: Schedule
     accuracy_floor: float
     facts: Callable[[], manifest_pb2.ModelManifest]

@@ -13,7 +13,7 @@ from training import publish
 from training.evaluate import Figure, evaluate
 from training.export import export
 from training.fit import fit
-from training.job import Dataset
+from training.job import Dataset, Job
 from training.jobs import JOBS
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -37,6 +37,12 @@ class Trained:
 def loaded() -> dict[str, Dataset]:
     """Each job's data, read once."""
     return {job.name: job.load() for job in JOBS.values()}
+
+
+@pytest.fixture(scope="session")
+def build(loaded: dict[str, Dataset]) -> Callable[[Job], Any]:
+    """Makes a job's network for its data."""
+    return lambda job: job.build(loaded[job.name].train_inputs, loaded[job.name].train_labels)
 
 
 @pytest.fixture(scope="session")

@@ -159,7 +159,7 @@ def _load_points() -> Dataset:
     )  # fmt: skip
 
 
-def _build_line() -> Any:
+def _build_line(*_: Any) -> Any:
     import keras  # noqa: PLC0415
 
     return keras.Sequential([keras.Input((2,), dtype="float32", name="points"), keras.layers.Dense(2, activation="softmax")])

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from training.fit import fit
 from training.job import Dataset, Job, Schedule, softmax_output
 from training.jobs import JOBS
 
+Build = Callable[[Job], Any]
 Network = list[tuple[str, dict[str, Any]]]
 
 
@@ -73,8 +75,8 @@ def test_a_job_is_found_by_its_name(job: Job) -> None:
 
 
 @every_job
-def test_the_network_is_the_one_that_was_asked_for(job: Job) -> None:
-    model = job.build()
+def test_the_network_is_the_one_that_was_asked_for(job: Job, build: Build) -> None:
+    model = build(job)
 
     assert _network(model) == NETWORKS[job.name]
     assert model.count_params() == PARAMETERS[job.name]
@@ -86,8 +88,8 @@ def test_the_schedule_is_the_one_that_was_asked_for(job: Job) -> None:
 
 
 @every_job
-def test_the_manifest_and_the_network_agree_on_input_and_output(job: Job) -> None:
-    facts, model = job.facts(), job.build()
+def test_the_manifest_and_the_network_agree_on_input_and_output(job: Job, build: Build) -> None:
+    facts, model = job.facts(), build(job)
 
     (given,), (wanted,) = manifest_of_facts(facts).inputs.values(), manifest_of_facts(facts).outputs.values()
 
@@ -130,17 +132,17 @@ def manifest_of_facts(facts: manifest_pb2.ModelManifest) -> Any:
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(28, 28), (1, 1), (9, 200), (64, 48)])
-def test_digits_takes_an_image_of_any_size(rows: int, columns: int) -> None:
+def test_digits_takes_an_image_of_any_size(rows: int, columns: int, build: Build) -> None:
     image = np.full((1, rows, columns, 1), 200, np.uint8)
 
-    probabilities = np.asarray(JOBS["digits"].build()(image))
+    probabilities = np.asarray(build(JOBS["digits"])(image))
 
     assert probabilities.shape == (1, 10)
     assert probabilities.sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_digits_scales_grey_values_to_0_to_1_inside_the_graph() -> None:
-    model = JOBS["digits"].build()
+def test_digits_scales_grey_values_to_0_to_1_inside_the_graph(build: Build) -> None:
+    model = build(JOBS["digits"])
     image = np.array([0, 51, 255], np.uint8).reshape(1, 1, 3, 1).repeat(28, axis=1).repeat(10, axis=2)[:, :, 1:29]
 
     scaled = np.asarray(model.layers[1](model.layers[0](image)))
@@ -149,8 +151,8 @@ def test_digits_scales_grey_values_to_0_to_1_inside_the_graph() -> None:
     assert np.unique(scaled).tolist() == pytest.approx([0, 0.2, 1])
 
 
-def test_ecg_lstm_gives_the_same_answer_in_any_unit(loaded: dict[str, Dataset]) -> None:
-    model = JOBS["ecg-lstm"].build()
+def test_ecg_lstm_gives_the_same_answer_in_any_unit(loaded: dict[str, Dataset], build: Build) -> None:
+    model = build(JOBS["ecg-lstm"])
     beats = loaded["ecg-lstm"].test_inputs[:4]
 
     in_millivolts, in_microvolts = np.asarray(model(beats)), np.asarray(model(beats * 1000 + 250))
