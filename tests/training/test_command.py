@@ -22,7 +22,7 @@ def test_list_names_every_job_with_a_sentence(command: Any) -> None:
     done = command("list")
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split(": ")[0] for line in done.stdout.splitlines()] == ["digits", "ecg-lstm"]
+    assert [line.split(": ")[0] for line in done.stdout.splitlines()] == list(JOBS)
     assert all(line.endswith(".") for line in done.stdout.splitlines())
 
 
@@ -88,7 +88,7 @@ def test_ctrl_c_ends_a_run_with_a_word_and_publishes_nothing(tmp_path: Path) -> 
     [
         ((), "the following arguments are required: command"),
         (("train",), "argument command: invalid choice: 'train' (choose from 'list', 'run', 'samples')"),
-        (("run", "mri", "--repository", "R"), "argument job: invalid choice: 'mri' (choose from 'digits', 'ecg-lstm')"),
+        (("run", "mri", "--repository", "R"), f"argument job: invalid choice: 'mri' (choose from {', '.join(map(repr, JOBS))})"),
         (("run", "digits"), "the following arguments are required: --repository"),
         (("run", "digits", "--repository", "R", "--epochs", "0"), "argument --epochs: 0 is too few: give 1 or more"),
         (("run", "digits", "--repository", "R", "--epochs", "-3"), "argument --epochs: -3 is too few: give 1 or more"),
