@@ -14,6 +14,7 @@ from medserve.v1 import manifest_pb2, tensor_pb2
 from training import publish
 from training.__main__ import run
 from training.job import Dataset, Job, Schedule, softmax_output
+from training.jobs import JOBS
 
 TRIAL = ("--epochs", "1", "--limit", "100")
 
