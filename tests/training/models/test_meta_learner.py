@@ -1,0 +1,99 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from training.models import meta_learner
+from training.models.meta_learner import Learner
+
+SHARES = np.array([0.5, 0.25, 0.25])
+Trial = tuple[NDArray[Any], NDArray[np.int64], NDArray[Any], NDArray[Any]]
+
+
+@pytest.fixture(scope="module")
+def trial() -> Trial:
+    """Features, options, outcomes, and what each patient's outcome would be under each option but for chance."""
+    random = np.random.default_rng(7)
+    features = np.column_stack([random.normal(50, 10, 3000), random.normal(0, 1, 3000)])
+    options = random.choice(3, size=3000, p=SHARES)
+    expected = np.column_stack([features[:, 0], features[:, 0] + 5, features[:, 0] + 10 * features[:, 1]])
+    return features, options, expected[np.arange(3000), options] + random.normal(0, 5, 3000), expected
+
+
+def test_pseudo_outcomes_are_right_on_average(trial: Trial) -> None:
+    features, options, outcomes, expected = trial
+
+    pseudo = meta_learner.pseudo_outcomes(features, options, outcomes, shares=SHARES, seed=1)
+
+    error = (pseudo - expected).std(axis=0) / np.sqrt(len(outcomes))
+    assert (np.abs((pseudo - expected).mean(axis=0)) < 4 * error).all()
+
+
+def test_they_are_right_on_average_whatever_the_regressions_say(trial: Trial) -> None:
+    """Of features that say nothing, only the known shares are left."""
+    _, options, outcomes, expected = trial
+    noise = np.random.default_rng(2).normal(size=(len(outcomes), 2))
+
+    pseudo = meta_learner.pseudo_outcomes(noise, options, outcomes, shares=SHARES, seed=1)
+
+    error = pseudo.std(axis=0) / np.sqrt(len(outcomes))
+    assert (np.abs(pseudo.mean(axis=0) - expected.mean(axis=0)) < 4 * error).all()
+
+
+def test_it_finds_who_is_better_off_with_which_option(trial: Trial) -> None:
+    features, options, outcomes, expected = trial
+
+    learner = meta_learner.fit(features, options, outcomes, shares=SHARES, members=3, seed=1)
+
+    found = learner.outcomes(features)[0]
+    assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.9
+    assert np.abs(found - expected).mean() < 1.5
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says(trial: Trial) -> None:
+    features, options, outcomes, expected = trial
+    learner = meta_learner.fit(features, options, outcomes, shares=SHARES, members=100, seed=1)
+
+    answer = {name: np.asarray(value) for name, value in meta_learner.as_layer(learner, confidence_level=0.95)(np.float32(features)).items()}
+
+    # One trial's draw moves all patients together: far from half, and not all of them.
+    assert ((answer["lower"] <= expected) & (expected <= answer["upper"])).mean() > 0.8
+    assert (answer["upper"] - answer["lower"]).mean() < 5
+
+
+def test_the_same_seed_learns_the_same(trial: Trial) -> None:
+    features, options, outcomes, _ = trial
+    arguments: dict[str, Any] = {"shares": SHARES, "members": 2, "seed": 4}
+
+    first, second = (meta_learner.fit(features[:500], options[:500], outcomes[:500], **arguments) for _ in range(2))
+
+    assert np.array_equal(first.coefficients, second.coefficients)
+
+
+def test_the_layer_says_what_the_learner_does_also_when_it_was_saved(tmp_path: Any) -> None:
+    import keras  # noqa: PLC0415
+
+    random = np.random.default_rng(5)
+    learner = Learner(coefficients=random.normal(size=(41, 4, 6)))
+    features = random.normal(size=(9, 5)).astype(np.float32)
+    given = keras.Input((5,), name="features")
+    model = keras.Model(given, meta_learner.as_layer(learner, confidence_level=0.9)(given))
+    model.export(str(tmp_path / "1"), verbose=False)
+
+    saved = tf.saved_model.load(str(tmp_path / "1"))
+    answer = saved.serve(features)
+
+    outcomes = learner.outcomes(features)
+    assert np.asarray(answer["outcome"]) == pytest.approx(outcomes[0], abs=1e-5)
+    assert np.asarray(answer["lower"]) == pytest.approx(np.quantile(outcomes[1:], 0.05, axis=0), abs=1e-5)
+    assert np.asarray(answer["upper"]) == pytest.approx(np.quantile(outcomes[1:], 0.95, axis=0), abs=1e-5)
+
+
+def test_an_option_that_hardly_anybody_was_given_cant_be_learnt(trial: Trial) -> None:
+    features, options, outcomes, _ = trial
+    few = np.where(options == 2, 0, options)
+
+    with pytest.raises(ValueError, match="each of the 3 options has to be given to 10 patients"):
+        meta_learner.fit(features, few, outcomes, shares=SHARES, seed=1)

@@ -1,0 +1,116 @@
+"""Treatment effects from a randomised trial: a doubly robust learner with linear effects, as one layer of a graph.
+
+The outcome under each option is learnt in two stages (E. H. Kennedy, "Towards optimal doubly robust estimation of heterogeneous causal effects",
+Electronic Journal of Statistics 17(2), 2023): nuisance regressions, cross-fitted, give every patient a pseudo-outcome under every option,
+
+    psi_a = mu_a(x) + 1{A = a} / e_a · (Y - mu_a(x)),
+
+and a ridge regression of psi_a on the features is the answer. In a trial e_a, the chance to be given option a, is known, so the pseudo-outcomes
+are right on average whatever mu_a is. Patients are resampled for the interval.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import keras
+
+_FOLDS = 5
+_PENALTIES = np.logspace(-1, 4, 11)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Learner:
+    """`coefficients` are [members, options, 1 + features], the intercept first; member 0 is fitted to all patients, the others to resamples."""
+
+    coefficients: NDArray[np.float64]
+
+    def outcomes(self, features: NDArray[Any]) -> NDArray[np.float64]:
+        """The outcome of each member under each option: [members, items, options]."""
+        with_one = np.column_stack([np.ones(len(features)), features])
+        return np.einsum("mof,if->mio", self.coefficients, with_one)
+
+
+def pseudo_outcomes(
+    features: NDArray[Any], option: NDArray[np.int64], outcome: NDArray[Any], *, shares: NDArray[Any], seed: int
+) -> NDArray[np.float64]:
+    """[items, options]: of each patient under each option, from nuisance regressions that were fitted to the other folds.
+
+    `features` is [items, features] without gaps, `option` [items] which was given, `outcome` [items], `shares` [options] the chance of each.
+    Raises ValueError where an option was given to too few to be learnt.
+    """
+    from sklearn.linear_model import RidgeCV  # noqa: PLC0415 - slow to import
+    from sklearn.model_selection import StratifiedKFold  # noqa: PLC0415
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
+    options = len(shares)
+    if np.bincount(option, minlength=options).min() < 2 * _FOLDS:
+        message = f"each of the {options} options has to be given to {2 * _FOLDS} patients or more"
+        raise ValueError(message)
+    pseudo = np.empty((len(outcome), options))
+    for others, fold in StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(features, option):
+        for number in range(options):
+            given = others[option[others] == number]
+            model = make_pipeline(StandardScaler(), RidgeCV(_PENALTIES)).fit(features[given], outcome[given])
+            expected = model.predict(features[fold])
+            pseudo[fold, number] = expected + (option[fold] == number) / shares[number] * (outcome[fold] - expected)
+    return pseudo
+
+
+def fit(features: NDArray[Any], option: NDArray[np.int64], outcome: NDArray[Any], *, shares: NDArray[Any], members: int = 200, seed: int) -> Learner:
+    """Learns the outcome under each option; arguments as of `pseudo_outcomes`. `members` resamples of the patients make the interval.
+
+    One penalty for each option is chosen by cross-validation on all patients, and kept for the resamples.
+    """
+    from sklearn.linear_model import Ridge, RidgeCV  # noqa: PLC0415 - slow to import
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
+    pseudo = pseudo_outcomes(features, option, outcome, shares=shares, seed=seed)
+    scaler = StandardScaler().fit(features)
+    scaled = scaler.transform(features)
+    penalties = [float(RidgeCV(_PENALTIES).fit(scaled, pseudo[:, number]).alpha_) for number in range(len(shares))]
+    random = np.random.default_rng(seed)
+    rows = [np.arange(len(outcome)), *(random.integers(len(outcome), size=len(outcome)) for _ in range(members))]
+    coefficients = np.empty((len(rows), len(shares), 1 + features.shape[1]))
+    for member, chosen in enumerate(rows):
+        for number, penalty in enumerate(penalties):
+            ridge = Ridge(penalty).fit(scaled[chosen], pseudo[chosen, number])
+            slopes = ridge.coef_ / scaler.scale_
+            coefficients[member, number] = [ridge.intercept_ - slopes @ scaler.mean_, *slopes]
+    return Learner(coefficients=coefficients)
+
+
+def as_layer(learner: Learner, *, confidence_level: float) -> "keras.Layer":
+    """A layer from features [items, features] to `outcome`, `lower` and `upper`, each float32 [items, options].
+
+    `outcome` is that of the fit to all patients; the bounds are percentiles of the resamples' outcomes: they are of the expected outcome, and not of
+    one patient's.
+    """
+    import keras  # noqa: PLC0415 - it takes seconds
+    from keras import ops  # noqa: PLC0415
+
+    # A copy each: Keras keeps what it is given.
+    coefficients = np.array(learner.coefficients, np.float32)
+    tail = (1 - confidence_level) / 2
+
+    class Outcomes(keras.Layer):  # type: ignore[misc]
+        """What each member expects, and what most of them agree on."""
+
+        def build(self, _: Any) -> None:  # noqa: ANN401 - a shape
+            self.coefficients = self.add_weight(shape=coefficients.shape, trainable=False, initializer=lambda *_, **__: coefficients)
+
+        def call(self, features: Any) -> dict[str, Any]:  # noqa: ANN401 - a tensor
+            with_one = ops.concatenate([ops.ones_like(features[:, :1]), features], axis=-1)
+            outcomes = ops.einsum("mof,if->mio", self.coefficients, with_one)
+            resampled = outcomes[1:]
+            return {
+                "outcome": outcomes[0],
+                "lower": ops.quantile(resampled, tail, axis=0),
+                "upper": ops.quantile(resampled, 1 - tail, axis=0),
+            }
+
+    return Outcomes(name="outcomes")
