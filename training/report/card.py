@@ -1,0 +1,34 @@
+"""The model card: what a manifest says, for people (M. Mitchell et al., "Model cards for model reporting", FAT* 2019)."""
+
+from medserve.v1 import manifest_pb2
+from training.report.page import Section, table
+
+
+def card(manifest: manifest_pb2.ModelManifest) -> Section:
+    """The facts of a version that was published, or would have been."""
+    use, data, made = manifest.intended_use, manifest.training_data, manifest.provenance
+    task = manifest_pb2.Task.Name(manifest.task).removeprefix("TASK_").lower()
+    rows = [
+        ("model", f"{manifest.name}, {f'version {manifest.version}' if manifest.version else 'not published'}"),
+        ("what it does", manifest.description),
+        ("task", task),
+        ("meant for", use.purpose),
+        ("not for", "; ".join(use.not_for)),
+        ("patients' care", "none may rest on it: it is a technical demonstration" if use.demonstration_only else "within what it is meant for"),
+        *((f"takes {given.name}", given.description) for given in manifest.inputs),
+        *((f"says {wanted.name}", _reading(wanted)) for wanted in manifest.outputs),
+        ("data", f"{data.name}; {data.source}; licence: {data.license}"),
+        ("items", f"{data.training_items} fitted the weights, {data.validation_items} chose among fits, {data.test_items} were held out"),
+        ("data's digest", data.digest),
+        ("made by", f"job {made.job}, seed {made.seed}, source {made.source_revision or 'not known'}"),
+        ("libraries", ", ".join(f"{name} {version}" for name, version in sorted(made.library_versions.items()))),
+        ("weights' digest", manifest.weights_digest),
+    ]
+    return Section(title="Model card", table=table(("", ""), [row for row in rows if row[1]]))
+
+
+def _reading(spec: manifest_pb2.OutputSpec) -> str:
+    if spec.WhichOneof("reading") != "classification":
+        return spec.WhichOneof("reading") or "a tensor"
+    labels = ", ".join(label.code.display for label in spec.classification.labels)
+    return f"one of: {labels}" if spec.classification.exclusive else f"each by itself: {labels}"
