@@ -1,10 +1,14 @@
-import signal
+import errno
+import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from medserve.repository import RepositoryError
 from training import publish
 
 PUBLISHER = Path(__file__).with_name("publisher.py")
@@ -12,17 +16,31 @@ NEVER = 0
 # More than a publication has; so many steps without a survivor mean that the publisher never ends.
 MOST_STEPS = 200
 
-
-def _start(root: Path, fatal_step: int = NEVER) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, PUBLISHER, root, str(fatal_step)], stdout=subprocess.PIPE, text=True)
+Publishers = Callable[..., list[str]]
 
 
-def _publish(root: Path, fatal_step: int = NEVER) -> int | None:
-    """The number that was published; None where the publisher was killed."""
-    with _start(root, fatal_step) as process:
-        output, _ = process.communicate(timeout=60)
-    assert process.returncode in {0, -signal.SIGKILL}, output
-    return int(output) if output else None
+@pytest.fixture(scope="module")
+def publishers() -> Iterator[Publishers]:
+    """Runs publishers side by side, one for each (root, how, step); what became of each."""
+    with subprocess.Popen([sys.executable, PUBLISHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        stdin, stdout = process.stdin, process.stdout
+        assert stdin is not None
+        assert stdout is not None
+
+        def run(*asked: tuple[Path, str, int]) -> list[str]:
+            stdin.write("".join(f"{root} {how} {step}\n" for root, how, step in asked) + "\n")
+            stdin.flush()
+            return stdout.readline().split()
+
+        yield run
+        stdin.close()
+
+
+def _publish(publishers: Publishers, root: Path, how: str = "kill", step: int = NEVER) -> str:
+    """The number that was published, with a `!` where the fault did no harm; or `killed`, or `failed`."""
+    (word,) = publishers((root, how, step))
+    assert word.strip("!").isdecimal() or word == {"kill": "killed", "fail": "failed"}[how]
+    return word
 
 
 def _visible(root: Path) -> list[int]:
@@ -40,69 +58,174 @@ def _write(folder: Path, version: int) -> None:
     (folder / "saved_model.pb").write_text(str(version))
 
 
-def test_a_publisher_killed_at_any_step_shows_nothing_or_a_whole_version_and_the_next_one_succeeds(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["kill", "fail"])
+def test_a_publisher_killed_or_failing_at_any_step_shows_nothing_or_a_whole_version_and_the_next_one_succeeds(
+    publishers: Publishers, tmp_path: Path, how: str
+) -> None:
     seen: list[int] = []
-    killed, survived = 0, False
-    for fatal_step in range(1, MOST_STEPS):
-        survived = _publish(tmp_path, fatal_step) is not None
+    used: set[int] = set()
+    hurt, word = 0, ""
+    for step in range(1, MOST_STEPS):
+        word = _publish(publishers, tmp_path, how, step)
         after = _visible(tmp_path)
         assert after[: len(seen)] == seen
-        following = _publish(tmp_path)
-        assert following is not None
-        assert following not in after
-        assert following > max([0, *after])
+        if word == "failed":
+            # Who is told that it failed finds nothing published, and nothing half written.
+            assert after == seen
+            assert not (tmp_path / "model" / ".staging").exists()
+        assert used.isdisjoint(after[len(seen) :])
+        used |= set(after)
+        following = int(_publish(publishers, tmp_path))
+        assert following not in used
+        assert following > max([0, *used])
         seen = _visible(tmp_path)
+        used |= set(seen)
         assert seen[-1] == following
-        if survived:
+        if word.isdecimal():
             break
-        killed += 1
+        hurt += 1
 
-    assert survived
+    assert word.isdecimal()
     # Three files opened, written twice and flushed, the number, the rename, the folders: were it fewer, the hook would have missed some.
-    assert killed >= 40
+    assert hurt >= 40
 
 
-def test_the_first_publisher_of_a_model_may_be_killed_at_any_step(tmp_path: Path) -> None:
-    survived = False
-    for fatal_step in range(1, MOST_STEPS):
-        root = tmp_path / str(fatal_step)
-        survived = _publish(root, fatal_step) is not None
+@pytest.mark.parametrize("how", ["kill", "fail"])
+def test_the_first_publisher_of_a_model_may_be_killed_or_fail_at_any_step(publishers: Publishers, tmp_path: Path, how: str) -> None:
+    word = ""
+    for step in range(1, MOST_STEPS):
+        root = tmp_path / str(step)
+        word = _publish(publishers, root, how, step)
         before = _visible(root)
 
-        following = _publish(root)
+        following = int(_publish(publishers, root))
 
-        assert following is not None
         assert _visible(root) == [*before, following]
-        if survived:
+        if word.isdecimal():
             break
 
-    assert survived
+    assert word.isdecimal()
 
 
-def test_publishers_at_the_same_time_never_take_the_same_number(tmp_path: Path) -> None:
-    processes = [_start(tmp_path) for _ in range(6)]
+def test_a_publisher_may_be_killed_at_any_step_of_clearing_up_after_another_one(publishers: Publishers, tmp_path: Path) -> None:
+    word = ""
+    for step in range(1, MOST_STEPS):
+        root = tmp_path / str(step)
+        left = root / "model" / ".staging" / "variables"
+        left.mkdir(parents=True)
+        (left / "data").write_text("half")
+        (root / "model" / ".last_version").write_text("7")
+        word = _publish(publishers, root, "kill", step)
+        before = _visible(root)
 
-    numbers = [int(process.communicate(timeout=60)[0]) for process in processes]
+        following = int(_publish(publishers, root))
 
-    assert sorted(numbers) == [1, 2, 3, 4, 5, 6]
-    assert _visible(tmp_path) == [1, 2, 3, 4, 5, 6]
+        assert following > max([7, *before])
+        assert _visible(root) == [*before, following]
+        if word.isdecimal():
+            break
+
+    assert word.isdecimal()
 
 
-def test_a_publisher_waits_for_the_one_before_it_and_leaves_its_folder_alone(tmp_path: Path) -> None:
+def test_publishers_at_the_same_time_never_take_the_same_number_though_some_are_killed(publishers: Publishers, tmp_path: Path) -> None:
+    shown: list[int] = []
+    for first in range(1, 60, 12):
+        words = publishers(*((tmp_path, "kill", step) for step in (NEVER, first, NEVER, first + 4, NEVER, first + 8)))
+
+        numbers = [int(word) for word in words if word.isdecimal()]
+        assert len(words) == 6
+        assert len(set(numbers)) == len(numbers) >= 3
+        # A publisher that was killed after its rename has published all the same.
+        visible = _visible(tmp_path)
+        assert set(numbers) <= set(visible) - set(shown)
+        shown = visible
+
+
+def test_a_publisher_waits_for_the_one_before_it_and_leaves_its_folder_alone(publishers: Publishers, tmp_path: Path) -> None:
     second: list[subprocess.Popen[str]] = []
+    program = (
+        f"import sys; sys.path[:0] = [{str(PUBLISHER.parent)!r}]; import publisher; from pathlib import Path; "
+        f"print(publisher.publish(Path({str(tmp_path)!r}), 'model', publisher.write))"
+    )
 
     def slow(folder: Path, version: int) -> None:
         _write(folder, version)
-        second.append(_start(tmp_path))
+        second.append(subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True))
         # It can't get past the lock; were there none, it would end while this one still writes.
         with pytest.raises(subprocess.TimeoutExpired):
-            second[0].wait(1)
+            second[0].wait(2)
         assert (folder / "saved_model.pb").exists()
 
     first = publish.publish(tmp_path, "model", slow)
 
     assert first == 1
     assert second[0].communicate(timeout=60)[0].strip() == "2"
+    assert _publish(publishers, tmp_path) == "3"
+
+
+def test_a_number_is_on_the_disk_before_a_reader_can_see_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut keeps what was flushed: so the number's file, and the folder that names it, are flushed before the rename."""
+    model = tmp_path / "model"
+    told: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def watched_fsync(descriptor: int) -> None:
+        told.append(Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(tmp_path).as_posix())
+        fsync(descriptor)
+
+    def watched_rename(source: Path, target: Path) -> None:
+        told.append(f"rename to {Path(target).name}")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    monkeypatch.setattr(os, "rename", watched_rename)
+
+    publish.publish(tmp_path, model.name, _write)
+
+    assert told == [".", "model/.staging/saved_model.pb", "model/.staging", "model/.last_version.new", "model", "rename to 1", "model"]
+
+
+def test_a_version_whose_name_the_disk_does_not_confirm_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsync = os.fsync
+
+    def failing(descriptor: int) -> None:
+        if (tmp_path / "model" / "1").exists():
+            raise OSError(errno.EIO, "scripted")
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", failing)
+        with pytest.raises(OSError, match="scripted"):
+            publish.publish(tmp_path, "model", _write)
+
+    assert publish.versions(tmp_path, "model") == []
+    assert publish.publish(tmp_path, "model", _write) == 2
+
+
+def test_what_stands_in_the_place_by_then_is_neither_overwritten_nor_taken_away(tmp_path: Path) -> None:
+    def overtaken(folder: Path, version: int) -> None:
+        _write(folder, version)
+        other = folder.parent / str(version)
+        other.mkdir()
+        (other / "saved_model.pb").write_text("another's")
+
+    with pytest.raises(OSError, match="not empty"):
+        publish.publish(tmp_path, "model", overtaken)
+
+    assert (tmp_path / "model" / "1" / "saved_model.pb").read_text() == "another's"
+    assert publish.publish(tmp_path, "model", _write) == 2
+
+
+def test_a_damaged_count_of_numbers_is_named_and_nothing_is_published(tmp_path: Path) -> None:
+    publish.publish(tmp_path, "model", _write)
+    (tmp_path / "model" / ".last_version").write_text("1\x00")
+
+    with pytest.raises(RepositoryError, match=r"\.last_version: not a number; write the greatest"):
+        publish.publish(tmp_path, "model", _write)
+
+    assert publish.versions(tmp_path, "model") == [1]
+    assert not (tmp_path / "model" / ".staging").exists()
 
 
 def test_numbers_begin_at_1_and_grow_by_1(tmp_path: Path) -> None:
@@ -168,3 +291,30 @@ def test_preparing_refuses_a_repository_that_is_a_file(tmp_path: Path) -> None:
 
     with pytest.raises(NotADirectoryError):
         publish.prepare(tmp_path / "file", "model")
+
+
+def _in_use(**changes: Any) -> publish.InUse:
+    return publish.InUse(**({"labels": {}, "serving": frozenset({1, 2}), "coming": frozenset()} | changes))
+
+
+def test_a_retired_version_is_out_of_sight_and_its_number_stays_spent(tmp_path: Path) -> None:
+    for _ in range(2):
+        publish.publish(tmp_path, "model", _write)
+
+    place = publish.retire(tmp_path, "model", 1, in_use=_in_use())
+
+    assert publish.versions(tmp_path, "model") == [2]
+    assert (place / "saved_model.pb").read_text() == "1"
+    assert publish.publish(tmp_path, "model", _write) == 3
+
+
+def test_a_newest_version_that_does_not_serve_may_go_and_its_number_is_not_used_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        publish.publish(tmp_path, "model", _write)
+    # As where something else put the versions there.
+    (tmp_path / "model" / ".last_version").unlink()
+
+    publish.retire(tmp_path, "model", 2, in_use=_in_use(serving=frozenset({1})))
+
+    assert publish.versions(tmp_path, "model") == [1]
+    assert publish.publish(tmp_path, "model", _write) == 3
