@@ -1,0 +1,82 @@
+"""What is known of a candidate when its gates are judged, as plain numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from medserve.v1 import manifest_pb2
+from training.golden import Parity
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """A figure on held-out data: its value, and the ends of its interval where it has one."""
+
+    value: float
+    lower: float | None = None
+    upper: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """A figure in one subgroup, and the number of items that it rests on."""
+
+    value: float
+    items: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Scores:
+    """What the candidate and the stable version scored on the same items, where a figure is a mean of scores (accuracy: 1 or 0; Brier's squares).
+
+    Attributes:
+        candidate, stable: [items], float.
+        groups: [items], whose items they are, such as the patient; scores of one group are averaged, for they aren't independent. None: all differ.
+    """
+
+    candidate: NDArray[Any]
+    stable: NDArray[Any]
+    groups: NDArray[Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the arrays aren't of the same items."""
+        shapes = {array.shape for array in (self.candidate, self.stable, self.groups) if array is not None}
+        if len(shapes) != 1 or len(next(iter(shapes))) != 1:
+            message = f"paired scores and their groups are [items] of the same items; they are {sorted(shapes)}"
+            raise ValueError(message)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Resamples:
+    """The candidate's figure less the stable version's on the same bootstrap resamples, where a figure is no mean of scores (AUROC, F1).
+
+    Attributes:
+        differences: [resamples], float.
+    """
+
+    differences: NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Evidence:
+    """What is known of a candidate.
+
+    Attributes:
+        figures: on held-out data, by name.
+        stable_version: the version that the label stable names now; None where there is none.
+        paired: the candidate beside that version, by the figure's name.
+        subgroups: by the figure's name, by attribute (such as sex), by level.
+        p50_seconds: the median latency on the embedded model server, one caller, one item; None where nobody measured it.
+        parity: golden outputs against the served answers; None where nobody compared.
+        manifest: what would be published; None where there is none yet.
+    """
+
+    figures: Mapping[str, Measured] = field(default_factory=dict)
+    stable_version: int | None = None
+    paired: Mapping[str, Scores | Resamples] = field(default_factory=dict)
+    subgroups: Mapping[str, Mapping[str, Mapping[str, Group]]] = field(default_factory=dict)
+    p50_seconds: float | None = None
+    parity: Parity | None = None
+    manifest: manifest_pb2.ModelManifest | None = None
