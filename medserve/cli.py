@@ -15,6 +15,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from medserve.commands.repository_options import add_repository
+
 _CTRL_C = 130
 # 128 and the number of SIGPIPE: whoever read the output has gone.
 _BROKEN_PIPE = 141
@@ -75,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     health.add_argument("model", nargs="?", metavar="MODEL", help="this model alone")
 
     _add_keys(commands, everywhere)
+    add_repository(commands, everywhere)
     return parser
 
 

@@ -9,6 +9,7 @@ The layout, the lock and `retire` are `medserve.repository`'s: `medserve reposit
 
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def _next_version(folder: Path) -> int:
 
 
 def _flush_tree(root: Path) -> None:
-    """Files first, then the folders that name them."""
+    """Files first, then the folders that name them. None but their owner may change them from now on, whatever the umask was."""
 
     def fail(error: OSError) -> None:
         # `os.walk` would leave out a folder that it can't read.
@@ -79,5 +80,10 @@ def _flush_tree(root: Path) -> None:
 
     for folder, _, files in os.walk(root, topdown=False, onerror=fail):
         for name in files:
-            flush(Path(folder, name))
-        flush(Path(folder))
+            _close_and_flush(Path(folder, name))
+        _close_and_flush(Path(folder))
+
+
+def _close_and_flush(path: Path) -> None:
+    path.chmod(path.stat().st_mode & ~(stat.S_IWGRP | stat.S_IWOTH))
+    flush(path)

@@ -18,7 +18,23 @@ from training.publish import publish
 
 # Enough for several blocks of the disk.
 BODY = 20_000
-STEPS = {"open", "write", "flush", "fsync", "close", "__exit__", "mkdir", "rename", "replace", "unlink", "rmdir", "scandir", "listdir", "flock"}
+STEPS = {
+    "chmod",
+    "open",
+    "write",
+    "flush",
+    "fsync",
+    "close",
+    "__exit__",
+    "mkdir",
+    "rename",
+    "replace",
+    "unlink",
+    "rmdir",
+    "scandir",
+    "listdir",
+    "flock",
+}
 
 
 def write(folder: Path, version: int) -> None:

@@ -186,6 +186,16 @@ def test_a_number_is_on_the_disk_before_a_reader_can_see_it(tmp_path: Path, monk
     assert told == [".", "model/.staging/saved_model.pb", "model/.staging", "model/.last_version.new", "model", "rename to 1", "model"]
 
 
+def test_none_but_their_owner_may_change_what_is_published_whatever_the_umask(tmp_path: Path) -> None:
+    umask = os.umask(0)
+    try:
+        publish.publish(tmp_path, "model", _write)
+    finally:
+        os.umask(umask)
+
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path / "model" / "1", tmp_path / "model" / "1" / "saved_model.pb")] == [0o755, 0o644]
+
+
 def test_a_version_whose_name_the_disk_does_not_confirm_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fsync = os.fsync
 
