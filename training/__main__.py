@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,10 +11,10 @@ import numpy as np
 # TensorFlow's notes on its build are of no use to who trains; its errors are. `quiet` leaves out those that obey no level.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from training import publish as repository
 from training.job import Job
 from training.jobs import JOBS
 from training.quiet import quiet
+from training.run import Trial, run
 
 _REFUSED = 1
 _UNUSABLE = 2
@@ -25,48 +24,6 @@ _INTERRUPTED = 130
 
 def _say(message: str) -> None:
     print(message, flush=True)
-
-
-def run(job: Job, root: Path, *, epochs: int | None, limit: int | None, floor: float | None) -> int:
-    """Trains a job and publishes what it made; returns the process's exit status: 1 where it isn't good enough to publish.
-
-    `epochs` and `floor` stand in for the job's own; `limit` trains and tests on the first items only. Raises OSError where the repository
-    can't be written to: before the training, where that shows by then.
-    """
-
-    def say(message: str) -> None:
-        _say(f"{job.name}: {message}")
-
-    started = time.monotonic()
-    repository.prepare(root, job.name)
-    say("starting TensorFlow")
-    import tensorflow as tf  # noqa: PLC0415 - not before it is needed: it takes seconds
-
-    from training.evaluate import evaluate  # noqa: PLC0415
-    from training.export import export  # noqa: PLC0415
-    from training.fit import fit  # noqa: PLC0415
-
-    data = job.load().limited(limit)
-    gpus = len(tf.config.list_physical_devices("GPU"))
-    device = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else "the CPU"
-    say(f"{len(data.train_labels)} items of {data.name} to train on, {len(data.test_labels)} held out; on {device}")
-    model = fit(job, data, epochs=epochs or job.schedule.epochs, say=say)
-    figures = evaluate(model.predict(data.test_inputs, batch_size=256, verbose=0), data.test_labels, seed=job.schedule.seed)
-    for figure in figures:
-        say(f"held-out {figure}")
-    accuracy, wanted = figures[0].value, job.accuracy_floor if floor is None else floor
-    if accuracy < wanted:
-        shortened = epochs is not None or limit is not None
-        remedy = "leave out --epochs and --limit" if shortened else "look at the data and the schedule"
-        say(f"nothing published: held-out accuracy {accuracy:.4f} is below the floor of {wanted}; {remedy}, or publish a trial with --floor 0")
-        return _REFUSED
-
-    def write(folder: Path, version: int) -> None:
-        export(folder, version, job=job, model=model, data=data, figures=figures)
-
-    version = repository.publish(root, job.name, write)
-    say(f"published version {version} in {root / job.name / str(version)} after {time.monotonic() - started:.0f} s")
-    return 0
 
 
 def write_samples(job: Job, folder: Path, count: int) -> None:
@@ -131,8 +88,10 @@ def main() -> int:
                 for job in JOBS.values():
                     _say(f"{job.name}: {job.facts().description}")
             case "run":
+                trial = Trial(epochs=arguments.epochs, limit=arguments.limit, floor=arguments.floor)
                 with quiet():
-                    return run(JOBS[arguments.job], arguments.repository, epochs=arguments.epochs, limit=arguments.limit, floor=arguments.floor)
+                    good = run(JOBS[arguments.job], arguments.repository, trial, say=lambda message: _say(f"{arguments.job}: {message}"))
+                return 0 if good else _REFUSED
             case "samples":
                 write_samples(JOBS[arguments.job], arguments.out, arguments.count)
     except OSError as error:

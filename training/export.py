@@ -32,8 +32,8 @@ _OPERATION = re.compile(r"^\{\{.*?\}\} | \[Op:\w+\]$")
 _GIT_SECONDS = 10.0
 
 
-def export(folder: Path, version: int, *, job: Job, model: "keras.Model", data: Dataset, figures: list[Figure]) -> None:
-    """Fills an empty folder with a version of the job's model. Raises OSError where the disk takes no more."""
+def export(folder: Path, version: int, *, job: Job, model: "keras.Model", data: Dataset, figures: list[Figure]) -> manifest_pb2.ModelManifest:
+    """Fills an empty folder with a version of the job's model, and returns its manifest. Raises OSError where the disk takes no more."""
     facts = job.facts()
     extra = folder / EXTRA
     with _errors_of_the_disk():
@@ -42,6 +42,7 @@ def export(folder: Path, version: int, *, job: Job, model: "keras.Model", data: 
         _write_warm_up(extra / WARM_UP, job.name, facts.inputs[0].name, data.test_inputs)
     manifest = _complete(facts, version, job=job, data=data, figures=figures, digest=digest_of(folder))
     (extra / MANIFEST).write_text(json_format.MessageToJson(manifest, indent=2) + "\n", encoding="utf-8")
+    return manifest
 
 
 def digest_of(folder: Path) -> str:

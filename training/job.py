@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medserve.v1 import manifest_pb2, tensor_pb2
+from training.baseline import Baseline
+from training.gates import Gate, Latency, ManifestComplete, TrainToServe
 
 if TYPE_CHECKING:
     import keras
@@ -75,7 +77,10 @@ class Job:
         schedule: how it is fitted.
         accuracy_floor: the held-out accuracy below which nothing is published.
         facts: what the manifest says before there are weights: names, input, output, intended use.
+        gates: what a version has to show besides that floor before it is published.
+        baseline: what the model is held against.
         write_sample: writes one item as a file that a person can send; takes the folder, the file's stem and the item, returns the path.
+        draw: draws one item for a report, under a title; returns SVG.
     """
 
     name: str
@@ -84,7 +89,10 @@ class Job:
     schedule: Schedule
     accuracy_floor: float
     facts: Callable[[], manifest_pb2.ModelManifest]
+    gates: tuple[Gate, ...] = (TrainToServe(), Latency(most_seconds=0.1), ManifestComplete())
+    baseline: Baseline
     write_sample: Callable[[Path, str, NDArray[Any]], Path]
+    draw: Callable[[NDArray[Any], str], str]
 
 
 def softmax_output(system: str, classes: Mapping[str, str]) -> manifest_pb2.OutputSpec:

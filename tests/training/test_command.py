@@ -6,14 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from gateway.repository import read_version
-from medserve.v1 import manifest_pb2, tensor_pb2
 from training import publish
-from training.__main__ import run
-from training.job import Dataset, Job, Schedule, softmax_output
 from training.jobs import JOBS
 
 TRIAL = ("--epochs", "1", "--limit", "100")
@@ -148,66 +144,3 @@ def test_samples_of_a_rare_label_end_before_the_others(command: Any, tmp_path: P
     assert done.returncode == 0
     # 22 beats of class 5 are held out; the other classes share what is left.
     assert {label: labels.count(label) for label in "12345"} == {"1": 45, "2": 45, "3": 44, "4": 44, "5": 22}
-
-
-def _load_points() -> Dataset:
-    random = np.random.default_rng(0)
-    points = random.normal(size=(200, 2)).astype(np.float32)
-    labels = (points[:, 0] > 0).astype(np.int64)
-    return Dataset(
-        name="points", source="made up", license="none",
-        train_inputs=points[:100], train_labels=labels[:100], test_inputs=points[100:], test_labels=labels[100:],
-    )  # fmt: skip
-
-
-def _build_line(*_: Any) -> Any:
-    import keras  # noqa: PLC0415
-
-    return keras.Sequential([keras.Input((2,), dtype="float32", name="points"), keras.layers.Dense(2, activation="softmax")])
-
-
-def _facts_of_points() -> manifest_pb2.ModelManifest:
-    return manifest_pb2.ModelManifest(
-        task=manifest_pb2.TASK_PREDICTION,
-        display_name="Points",
-        description="Says on which side of a line a point lies.",
-        inputs=[manifest_pb2.InputSpec(name="points", data_type=tensor_pb2.DATA_TYPE_FLOAT32, shape=[2])],
-        outputs=[softmax_output("urn:test:sides", {"l": "left", "r": "right"})],
-    )
-
-
-def _write_point(folder: Path, stem: str, point: Any) -> Path:
-    path = folder / f"{stem}.txt"
-    path.write_text(str(point.tolist()))
-    return path
-
-
-POINTS = Job(
-    name="points",
-    load=_load_points,
-    build=_build_line,
-    schedule=Schedule(epochs=3, batch_size=10, validation_split=0.1, learning_rate=0.1),
-    accuracy_floor=0.8,
-    facts=_facts_of_points,
-    write_sample=_write_point,
-)
-
-
-def test_a_job_of_ones_own_is_a_declaration_and_is_published_with_all_that_the_gateway_needs(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status = run(POINTS, tmp_path, epochs=None, limit=None, floor=None)
-
-    assert status == 0, capsys.readouterr().out
-    manifest = read_version(tmp_path / "points" / "1").manifest
-    assert (manifest.name, manifest.inputs["points"].shape) == ("points", (2,))
-    classification = manifest.outputs["probabilities"].classification
-    assert classification is not None
-    assert [label.code.code for label in classification.labels] == ["l", "r"]
-
-
-def test_a_whole_run_below_its_own_floor_sends_nobody_after_options_that_werent_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status = run(POINTS, tmp_path, epochs=None, limit=None, floor=1.0)
-
-    assert status == 1
-    assert "look at the data and the schedule, or publish a trial with --floor 0" in capsys.readouterr().out

@@ -30,5 +30,7 @@ ECG_GRU = Job(
     # To say `normal` always is right in 0.584.
     accuracy_floor=0.92,
     facts=_facts,
+    baseline=heartbeat.BASELINE,
     write_sample=heartbeat.write_sample,
+    draw=heartbeat.draw,
 )

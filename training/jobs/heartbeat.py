@@ -7,9 +7,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from medserve.v1 import manifest_pb2, tensor_pb2
+from training.baseline import Baseline, support_vectors
 from training.data.ecg5000 import CLASSES, SAMPLES
 from training.job import softmax_output
+from training.report import plots
 
+BASELINE = Baseline(name="a support vector machine on the samples", make=support_vectors)
 _CHANNEL = "ecg"
 
 
@@ -43,3 +46,8 @@ def write_sample(folder: Path, stem: str, series: NDArray[Any]) -> Path:
     channel = {"name": _CHANNEL, "unit": "1", "values": [round(float(value), 6) for value in series[:, 0]]}
     path.write_text(json.dumps({"channels": [channel], "sampling_frequency_hz": 0}))
     return path
+
+
+def draw(series: NDArray[Any], title: str) -> str:
+    """Draws a heartbeat."""
+    return plots.series({_CHANNEL: series[:, 0]}, title=title)

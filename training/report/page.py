@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.gates import Verdict
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
@@ -38,16 +40,6 @@ class Section:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
-    """What a gate found, and whether it lets the version through."""
-
-    gate: str
-    passed: bool
-    found: str
-    wanted: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
     """All that the page says; `outcome` is the first sentence that a person reads."""
 
@@ -68,6 +60,7 @@ def render(report: Report) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     # An XML declaration and a document type have no place inside of HTML.
     environment.filters["inline"] = lambda svg: Markup(svg[svg.index("<svg") :])  # noqa: S704 - of our own making
+    environment.filters["number"] = lambda value: "" if value is None else f"{value:.4g}"
     environment.filters["anchor"] = lambda title: "".join(letter if letter.isalnum() else "-" for letter in title.lower())
     template = environment.from_string(Path(__file__).with_name("page.html.jinja").read_text(encoding="utf-8"))
     return template.render(report=report)

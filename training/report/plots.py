@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 _STYLES = ("-", "--", "-.", ":")
 _SIZE_INCHES = (5.2, 3.6)
 _GREY = "#777777"
+_TITLE_LETTERS = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +108,7 @@ def series(channels: Mapping[str, NDArray[Any]], *, title: str) -> str:
         for number, (panel, (name, values)) in enumerate(zip(panels, channels.items(), strict=True)):
             panel.plot(values, color=_look(number)[0], linewidth=1)
             panel.set_ylabel(name)
-        panels[0].set_title(title, fontsize=9, loc="left")
+        panels[0].set_title(fill(title, _TITLE_LETTERS), fontsize=9, loc="left")
     return figure()
 
 

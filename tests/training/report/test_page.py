@@ -3,10 +3,11 @@ from typing import Any
 
 import pytest
 
+from training.gates import Verdict
 from training.jobs import JOBS
 from training.report import page, plots
 from training.report.card import card
-from training.report.page import Plot, Report, Section, Table, Verdict
+from training.report.page import Plot, Report, Section, Table
 
 PLOT = Plot(svg=plots.history({"loss": [1, 0.5]}), caption="The loss falls.")
 
@@ -34,7 +35,7 @@ def report(**changes: Any) -> Report:
         "title": "digits",
         "outcome": "Published as version 3.",
         "is_published": True,
-        "verdicts": (Verdict(gate="accuracy", passed=True, found="0.981", wanted="0.975 or more"),),
+        "verdicts": (Verdict(gate="accuracy", passed=True, found=0.981, wanted=0.975, reason="it is above the floor"),),
         "sections": (Section(title="How well", text=("On 1,000 images.",), table=page.table(("", "value"), [("accuracy", "0.981")]), plots=(PLOT,)),),
     }
     return Report(**fields | changes)
@@ -43,13 +44,14 @@ def report(**changes: Any) -> Report:
 def test_everything_that_is_said_stands_on_the_page() -> None:
     parsed = Parsed(page.render(report(signatures=("Clinical lead",))))
 
-    for words in ("digits", "Published as version 3.", "0.975 or more", "passed", "On 1,000 images.", "accuracy", "The loss falls.", "Clinical lead"):
+    gate = ("0.975", "it is above the floor", "passed")
+    for words in ("digits", "Published as version 3.", *gate, "On 1,000 images.", "accuracy", "The loss falls.", "Clinical lead"):
         assert words in parsed.text
     assert "svg" in parsed.tags
 
 
 def test_a_gate_that_was_not_passed_is_told_apart_by_words() -> None:
-    failed = Verdict(gate="gap", passed=False, found="0.2", wanted="0.1 or less")
+    failed = Verdict(gate="gap", passed=False, found=0.2, wanted=None, reason="it is too wide")
 
     assert "not passed" in Parsed(page.render(report(verdicts=(failed,), is_published=False))).text
     assert "not passed" not in Parsed(page.render(report())).text

@@ -1,0 +1,155 @@
+"""A run of a job of one's own, from a declaration to a version that has been served, and what is left of a run that publishes nothing."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gateway.repository import read_version
+from medserve.v1 import manifest_pb2, tensor_pb2
+from training import publish
+from training.baseline import Baseline, support_vectors
+from training.export import EXTRA
+from training.gates import Latency, ManifestComplete, TrainToServe
+from training.golden import GOLDEN, read_golden
+from training.job import Dataset, Job, Schedule, softmax_output
+from training.report import plots
+from training.run import REPORT, Trial, run
+
+LAST_REPORT = ".last_report.html"
+
+
+def _load_points() -> Dataset:
+    random = np.random.default_rng(0)
+    points = random.normal(size=(200, 2)).astype(np.float32)
+    labels = (points[:, 0] > 0).astype(np.int64)
+    return Dataset(
+        name="points", source="made up", license="none",
+        train_inputs=points[:100], train_labels=labels[:100], test_inputs=points[100:], test_labels=labels[100:],
+    )  # fmt: skip
+
+
+def _build_line(*_: Any) -> Any:
+    import keras  # noqa: PLC0415
+
+    return keras.Sequential([keras.Input((2,), dtype="float32", name="points"), keras.layers.Dense(2, activation="softmax")])
+
+
+def _facts_of_points() -> manifest_pb2.ModelManifest:
+    return manifest_pb2.ModelManifest(
+        task=manifest_pb2.TASK_PREDICTION,
+        display_name="Points",
+        description="Says on which side of a line a point lies.",
+        intended_use=manifest_pb2.IntendedUse(purpose="Tests runs.", not_for=["Any patient's care"]),
+        inputs=[manifest_pb2.InputSpec(name="points", data_type=tensor_pb2.DATA_TYPE_FLOAT32, shape=[2], description="A point of the plane.")],
+        outputs=[softmax_output("urn:test:sides", {"l": "left", "r": "right"})],
+    )
+
+
+def _write_point(folder: Path, stem: str, point: Any) -> Path:
+    path = folder / f"{stem}.txt"
+    path.write_text(str(point.tolist()))
+    return path
+
+
+POINTS = Job(
+    name="points",
+    load=_load_points,
+    build=_build_line,
+    schedule=Schedule(epochs=3, batch_size=10, validation_split=0.1, learning_rate=0.1),
+    accuracy_floor=0.8,
+    facts=_facts_of_points,
+    baseline=Baseline(name="a support vector machine", make=support_vectors),
+    write_sample=_write_point,
+    draw=lambda point, title: plots.series({"point": point}, title=title),
+)
+
+
+def test_a_job_of_ones_own_is_a_declaration_and_is_published_with_all_that_the_gateway_needs(tmp_path: Path) -> None:
+    is_good = run(POINTS, tmp_path, Trial(), say=lambda _: None)
+
+    assert is_good
+    manifest = read_version(tmp_path / "points" / "1").manifest
+    assert (manifest.name, manifest.inputs["points"].shape) == ("points", (2,))
+    classification = manifest.outputs["probabilities"].classification
+    assert classification is not None
+    assert [label.code.code for label in classification.labels] == ["l", "r"]
+
+
+def test_a_whole_run_below_its_own_floor_sends_nobody_after_options_that_werent_given(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    is_good = run(POINTS, tmp_path, Trial(floor=1.0), say=said.append)
+
+    assert not is_good
+    assert any("look at the data and the schedule, or publish a trial with --floor 0" in line for line in said)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The folder of a version, and what was said while it was made."""
+    root = tmp_path_factory.mktemp("repository")
+    said: list[str] = []
+
+    assert run(POINTS, root, Trial(), say=said.append)
+
+    return root / "points" / "1", said
+
+
+def test_every_gate_is_told_with_its_reason(published: tuple[Path, list[str]]) -> None:
+    said = [line for line in published[1] if line.startswith("gate ")]
+
+    assert [line.split(": ")[:2] for line in said] == [
+        [f"gate {name}", "passed"] for name in ("accuracy at least", "train-to-serve parity", "latency on the model server", "manifest complete")
+    ]
+
+
+def test_a_version_has_the_report_that_it_was_published_by(published: tuple[Path, list[str]]) -> None:
+    page = (published[0] / EXTRA / REPORT).read_text()
+
+    for words in ("Published as version 1.", "a support vector machine", "Model card", "What was misread", "Clinical lead", "train-to-serve parity"):
+        assert words in page
+    assert page == (published[0].parent / LAST_REPORT).read_text()
+
+
+def test_the_golden_answers_are_those_of_every_held_out_item(published: tuple[Path, list[str]]) -> None:
+    golden = read_golden(published[0] / EXTRA / GOLDEN)
+
+    assert np.array_equal(golden.inputs["points"], _load_points().test_inputs)
+    assert golden.outputs["probabilities"].sum(axis=1) == pytest.approx([1] * 100, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "gate"),
+    [
+        ({"gates": (Latency(most_seconds=1e-9),)}, "latency on the model server"),
+        ({"gates": (TrainToServe(least_items=101),)}, "train-to-serve parity"),
+        ({"gates": (ManifestComplete(),), "facts": lambda: manifest_pb2.ModelManifest.FromString(_without_a_use())}, "manifest complete"),
+    ],
+)
+def test_what_has_not_earned_it_is_published_nowhere_and_the_report_says_why(tmp_path: Path, changes: dict[str, Any], gate: str) -> None:
+    said: list[str] = []
+
+    assert not run(replace(POINTS, **changes), tmp_path, Trial(), say=said.append)
+
+    assert publish.versions(tmp_path, "points") == []
+    assert any(line.startswith(f"gate {gate}: NOT passed: ") for line in said)
+    page = (tmp_path / "points" / LAST_REPORT).read_text()
+    assert "Nothing published: a gate was not passed." in page
+    assert "✗ not passed" in page
+    assert "Clinical lead" not in page
+    assert not (tmp_path / "points" / ".staging").exists()
+
+
+def _without_a_use() -> bytes:
+    facts = _facts_of_points()
+    facts.ClearField("intended_use")
+    return facts.SerializeToString()
+
+
+def test_a_run_below_the_floor_leaves_a_report_as_well(tmp_path: Path) -> None:
+    assert not run(POINTS, tmp_path, Trial(floor=1.0), say=lambda _: None)
+
+    assert "below the floor of 1.0" in (tmp_path / "points" / LAST_REPORT).read_text()

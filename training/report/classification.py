@@ -1,0 +1,95 @@
+"""What a report says of a classification: figures beside the baseline's, how probabilities hold, and the items that were misread."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.evaluate import Figure
+from training.report import plots
+from training.report.page import Plot, Section, table
+from training.report.plots import Band
+
+_BINS = 10
+_CONFIDENCE_LEVEL = 0.95
+_MOST_MISREAD = 4
+
+Probabilities = NDArray[np.floating]
+Draw = Callable[[int, str], str]
+"""Draws a held-out item, by its number, under a title."""
+
+
+def figures(model: Sequence[Figure], baseline: Sequence[Figure], *, baseline_name: str) -> Section:
+    """The model's figures beside the baseline's: both with their intervals, and which is ahead where the intervals part."""
+    rows = []
+    for mine, theirs in zip(model, baseline, strict=True):
+        verdict = "ahead" if mine.lower > theirs.upper else "behind" if mine.upper < theirs.lower else "not told apart"
+        rows.append((mine.name, _with_interval(mine), _with_interval(theirs), verdict))
+    text = (
+        f"Each figure with its {_CONFIDENCE_LEVEL:.0%} interval, on items that nothing else saw.",
+        f"The baseline is {baseline_name}, fitted to the same items.",
+    )
+    return Section(title="How well", text=text, table=table(("", "model", "baseline", "the model is"), rows))
+
+
+def discrimination(probabilities: Probabilities, labels: NDArray[np.int64], names: Sequence[str]) -> Section:
+    """A receiver operating characteristic for each class against all others, and the confusion matrix.
+
+    `probabilities` is [items, classes], `labels` [items], `names` what each class is called.
+    """
+    from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve  # noqa: PLC0415 - slow to import
+
+    curves = {}
+    # Of two classes one says it all.
+    for number in range(len(names)) if len(names) > 2 else [1]:  # noqa: PLR2004
+        is_it = labels == number
+        if is_it.any() and not is_it.all():
+            false_positive_rate, sensitivity, _ = roc_curve(is_it, probabilities[:, number])
+            area = roc_auc_score(is_it, probabilities[:, number])
+            curves[f"{names[number]} (area {area:.3f})"] = Band(x=false_positive_rate, y=sensitivity)
+    matrix = confusion_matrix(labels, probabilities.argmax(axis=1), labels=range(len(names)))
+    rows = [(name, *(str(count) for count in counts)) for name, counts in zip(names, matrix, strict=True)]
+    return Section(
+        title="What is told from what",
+        text=("Rows are what an item is, columns what was said.",),
+        table=table(("", *names), rows),
+        plots=(Plot(svg=plots.roc(curves), caption="Sensitivity against 1 - specificity, each class against all others."),) if curves else (),
+    )
+
+
+def calibration(probabilities: Probabilities, labels: NDArray[np.int64]) -> Section:
+    """Of the class that was said: its probability against the share that it was right in, in ten bins of equally many items."""
+    from scipy.stats import binomtest  # noqa: PLC0415 - slow to import
+
+    said, is_right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    bins = [rows for rows in np.array_split(np.argsort(said, kind="stable"), _BINS) if rows.size]
+    intervals = [binomtest(int(is_right[rows].sum()), len(rows)).proportion_ci(_CONFIDENCE_LEVEL, method="wilson") for rows in bins]
+    band = Band(
+        x=np.array([said[rows].mean() for rows in bins]),
+        y=np.array([is_right[rows].mean() for rows in bins]),
+        lower=np.array([interval.low for interval in intervals]),
+        upper=np.array([interval.high for interval in intervals]),
+    )
+    error = sum(len(rows) * abs(said[rows].mean() - is_right[rows].mean()) for rows in bins) / len(labels)
+    return Section(
+        title="Whether probabilities hold",
+        text=(f"Expected calibration error {error:.4f} over {len(bins)} bins of equally many items.",),
+        plots=(Plot(svg=plots.reliability({"model": band}), caption="The probability of what was said, and the share in which it was right."),),
+    )
+
+
+def misread(probabilities: Probabilities, labels: NDArray[np.int64], names: Sequence[str], draw: Draw) -> Section:
+    """The items that the model was surest of and wrong about."""
+    said = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(said != labels)
+    worst = wrong[np.argsort(-probabilities[wrong, said[wrong]], kind="stable")][:_MOST_MISREAD]
+    titles = {int(item): f"is {names[labels[item]]}, said {names[said[item]]} ({probabilities[item, said[item]]:.0%})" for item in worst}
+    return Section(
+        title="What was misread",
+        text=(f"{len(wrong)} of {len(labels)} held-out items were misread; these are the ones that the model was surest of.",),
+        plots=tuple(Plot(svg=draw(item, title), caption=title) for item, title in titles.items()),
+    )
+
+
+def _with_interval(figure: Figure) -> str:
+    return f"{figure.value:.4f} ({figure.lower:.4f} to {figure.upper:.4f}, {figure.interval_method})"
