@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.golden import GOLDEN, Parity, compare, read_golden
+
 _READY = re.compile(rb"Running gRPC ModelServer at .*:(\d+) ")
 # The model server imports TensorFlow, and loads and warms up the version; a slow machine takes this long.
 START_SECONDS = 180.0
@@ -75,6 +77,16 @@ def ask(folder: Path, *, model: str, version: int, signature_name: str, inputs: 
         requests.append(request)
     with _served(folder, model, version) as port:
         return _ask(port, model, version, requests)
+
+
+def ask_golden(folder: Path, *, model: str, version: int, signature_name: str) -> tuple[Parity, Served]:
+    """Asks the version in `folder` about its own golden inputs: how far it is from its golden outputs, and what and how fast it answered.
+
+    Raises NotServed; ValueError where its golden predictions are damaged; OSError where there are none.
+    """
+    golden = read_golden(folder / "assets.extra" / GOLDEN)
+    served = ask(folder, model=model, version=version, signature_name=signature_name, inputs=golden.inputs)
+    return compare(golden.outputs, served.outputs), served
 
 
 def _ask(port: int, model: str, version: int, requests: list[Any]) -> Served:

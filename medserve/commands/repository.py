@@ -44,7 +44,7 @@ def _list(root: Path, arguments: Namespace, *, as_json: bool) -> int:
             metric = _metric(manifest.metrics[0]) if manifest.metrics else ""
             rows.append((model, str(version), _when(manifest), metric, tables.cell(manifest.display_name)))
             documents.append({
-                "model": model, "version": version, "readable": True, "displayName": manifest.display_name, "createTime": _when(manifest),
+                "model": model, "version": version, "readable": True, "displayName": manifest.display_name, "createTime": _time(manifest),
                 "metrics": [json_format.MessageToDict(metric) for metric in manifest.metrics],
             })  # fmt: skip
     if as_json:
@@ -247,6 +247,11 @@ def _tensor(spec: Any) -> str:  # noqa: ANN401 - an input or an output
     known = spec.data_type in tensor_pb2.DataType.values()
     kind = tensor_pb2.DataType.Name(spec.data_type).removeprefix("DATA_TYPE_").lower() if known else "not known"
     return f"{spec.name} {kind} [{', '.join('any' if size < 0 else str(size) for size in spec.shape)}]"
+
+
+def _time(manifest: manifest_pb2.ModelManifest) -> str:
+    """For programs, in RFC 3339."""
+    return manifest.provenance.create_time.ToJsonString() if manifest.provenance.HasField("create_time") else ""
 
 
 def _when(manifest: manifest_pb2.ModelManifest) -> str:

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,29 +10,36 @@ from training.serving import NotServed, Served
 
 
 @pytest.fixture(scope="module")
-def served(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[golden.Golden, Served]:
-    """The tiny digits, asked about the golden inputs that were written and read back, from a folder with a staging folder's name."""
-    file = tmp_path_factory.mktemp("golden") / golden.GOLDEN
-    staging = file.with_name(".staging")
-    staging.symlink_to(trained.folder)
+def asked(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[golden.Parity, Served]:
+    """The tiny digits, asked about 100 golden inputs, from a folder with a staging folder's name."""
+    staging = shutil.copytree(trained.folder, tmp_path_factory.mktemp("digits") / ".staging")
     inputs = trained.data.test_inputs
     made = golden.Golden(inputs={"images": inputs}, outputs={"probabilities": trained.model.predict(inputs, verbose=0)})
-    golden.write_golden(file, made, model="digits", signature_name="serving_default", most_items=100)
-    read = golden.read_golden(file)
-    return read, serving.ask(staging, model="digits", version=7, signature_name="serving_default", inputs=read.inputs)
+    golden.write_golden(staging / "assets.extra" / golden.GOLDEN, made, model="digits", signature_name="serving_default", most_items=100)
+    return serving.ask_golden(staging, model="digits", version=7, signature_name="serving_default")
 
 
-def test_the_served_version_answers_as_the_network_did(served: tuple[golden.Golden, Served]) -> None:
-    expected, answers = served
+def test_the_served_version_answers_as_the_network_did(asked: tuple[golden.Parity, Served]) -> None:
+    parity, served = asked
 
-    parity = golden.compare(expected.outputs, answers.outputs)
-
-    assert parity.items == len(answers.outputs["probabilities"]) == 100
+    assert parity.items == len(served.outputs["probabilities"]) == 100
     assert parity.difference <= 1e-6
+    np.testing.assert_allclose(served.outputs["probabilities"].sum(axis=1), 1, rtol=1e-5)
 
 
-def test_each_call_is_timed(served: tuple[golden.Golden, Served]) -> None:
-    _, answers = served
+def test_another_networks_golden_outputs_are_told_apart(trained: Any, asked: tuple[golden.Parity, Served]) -> None:
+    _, served = asked
+    shifted = trained.model.predict(trained.data.test_inputs[golden.spread(200, most=100)], verbose=0)
+    shifted[17, 3] += 1e-4
+
+    parity = golden.compare({"probabilities": shifted}, served.outputs)
+
+    assert (parity.output, parity.item) == ("probabilities", 17)
+    assert parity.difference == pytest.approx(1e-4, rel=0.02)
+
+
+def test_each_call_is_timed(asked: tuple[golden.Parity, Served]) -> None:
+    _, answers = asked
 
     assert answers.latencies_seconds.shape == (100,)
     assert (answers.latencies_seconds > 0).all()
