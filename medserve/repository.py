@@ -114,7 +114,8 @@ def retire(root: Path, model: str, version: int, *, in_use: InUse) -> Path:
     A version stays where it is if a label names it, if it is the newest that answers (a call without a version or a label gets that one), if it
     may become that, or if nothing else answers. Servers let go of a version that they have loaded when they next look at the folder.
 
-    Raises RetirementRefused or RepositoryError, and then nothing has changed; OSError where the disk refuses.
+    Raises RetirementRefused or RepositoryError, and then nothing has changed; OSError where the disk refuses, and then the version is whole in the
+    one place or the other.
     """
     require_name(model)
     if not (root / model).is_dir():

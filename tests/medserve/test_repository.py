@@ -1,9 +1,14 @@
 """The repository as a library: layout, digests, what verify finds, and which version may go."""
 
+import errno
 import hashlib
+import os
 import struct
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -227,3 +232,49 @@ def test_what_was_retired_before_is_not_overwritten(tmp_path: Path) -> None:
 def test_a_model_that_is_not_there_has_nothing_to_retire(tmp_path: Path) -> None:
     with pytest.raises(RepositoryError, match="there is no such model"):
         repository.retire(tmp_path, "model", 1, in_use=_in_use())
+
+
+_STEPS = {"open", "write", "flush", "fsync", "close", "mkdir", "rename", "replace", "flock"}
+
+
+def _retire_failing_at(root: Path, fatal: int) -> bool:
+    """Retires version 1 on a disk that is full at one step; whether that step came."""
+    steps = 0
+
+    def hook(_: FrameType, event: str, called: Any) -> None:
+        nonlocal steps
+        if event == "c_call" and called.__name__ in _STEPS:
+            steps += 1
+            if steps == fatal:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before = sys.getprofile()
+    sys.setprofile(hook)
+    try:
+        with suppress(OSError):
+            repository.retire(root, "model", 1, in_use=_in_use(serving=(1, 2)))
+    finally:
+        sys.setprofile(before)
+    return steps >= fatal
+
+
+def test_a_disk_that_fails_at_any_step_of_retiring_leaves_every_version_whole_in_one_place(tmp_path: Path) -> None:
+    fatal = 1
+    while True:
+        root = tmp_path / str(fatal)
+        for number in (1, 2):
+            _publish(root, number)
+        (root / "model" / ".last_version").unlink()
+        digest = repository.weights_digest(root / "model" / "1")
+
+        failed = _retire_failing_at(root, fatal)
+
+        places = [path for path in (root / "model" / "1", root / "model" / ".retired" / "1") if path.exists()]
+        assert [repository.weights_digest(place) for place in places] == [digest]
+        assert 2 in repository.versions(root, "model")
+        if not failed:
+            break
+        fatal += 1
+
+    # The lock, the folder, the number that is spent, the rename, and what is flushed.
+    assert fatal > 10

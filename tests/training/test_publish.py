@@ -213,6 +213,26 @@ def test_a_version_whose_name_the_disk_does_not_confirm_is_taken_back(tmp_path: 
     assert publish.publish(tmp_path, "model", _write) == 2
 
 
+def test_a_folder_that_cannot_be_flushed_since_it_cannot_be_read_is_not_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    def failing(path: Any) -> Any:
+        if Path(path).name == "variables":
+            raise OSError(errno.EIO, "scripted")
+        return scandir(path)
+
+    def write(folder: Path, version: int) -> None:
+        _write(folder, version)
+        (folder / "variables").mkdir()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", failing)
+        with pytest.raises(OSError, match="scripted"):
+            publish.publish(tmp_path, "model", write)
+
+    assert publish.versions(tmp_path, "model") == []
+
+
 def test_what_stands_in_the_place_by_then_is_neither_overwritten_nor_taken_away(tmp_path: Path) -> None:
     def overtaken(folder: Path, version: int) -> None:
         _write(folder, version)
