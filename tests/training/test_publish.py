@@ -217,7 +217,8 @@ def test_a_folder_that_cannot_be_flushed_since_it_cannot_be_read_is_not_publishe
     scandir = os.scandir
 
     def failing(path: Any) -> Any:
-        if Path(path).name == "variables":
+        # Clearing up goes by descriptors.
+        if not isinstance(path, int) and Path(path).name == "variables":
             raise OSError(errno.EIO, "scripted")
         return scandir(path)
 
