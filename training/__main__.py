@@ -11,6 +11,7 @@ import numpy as np
 # TensorFlow's notes on its build are of no use to who trains; its errors are. `quiet` leaves out those that obey no level.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from medserve.repository import RepositoryError
 from training.job import Job
 from training.jobs import JOBS
 from training.quiet import quiet
@@ -97,6 +98,9 @@ def main() -> int:
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         print(f"python -m training: {error.strerror or error}{where}; give a folder that can be written to and has room", file=sys.stderr)
+        return _UNUSABLE
+    except RepositoryError as error:
+        print(f"python -m training: {error}", file=sys.stderr)
         return _UNUSABLE
     except KeyboardInterrupt:
         print("python -m training: interrupted", file=sys.stderr)

@@ -14,6 +14,7 @@ import numpy as np
 from google.protobuf import json_format
 from numpy.typing import NDArray
 
+from medserve.repository import EXTRA, weights_digest
 from medserve.v1 import manifest_pb2
 from training.evaluate import Figure
 from training.job import Dataset, Job
@@ -21,7 +22,6 @@ from training.job import Dataset, Job
 if TYPE_CHECKING:
     import keras
 
-EXTRA = "assets.extra"
 MANIFEST = "medserve_manifest.json"
 # The name that TensorFlow Serving looks for (tensorflow/serving/g3doc/saved_model_warmup.md).
 WARM_UP = "tf_serving_warmup_requests"
@@ -40,22 +40,9 @@ def export(folder: Path, version: int, *, job: Job, model: "keras.Model", data: 
         _write_saved_model(folder, model, facts)
         extra.mkdir()
         _write_warm_up(extra / WARM_UP, job.name, facts.inputs[0].name, data.test_inputs)
-    manifest = _complete(facts, version, job=job, data=data, figures=figures, digest=digest_of(folder))
+    manifest = _complete(facts, version, job=job, data=data, figures=figures, digest=weights_digest(folder))
     (extra / MANIFEST).write_text(json_format.MessageToJson(manifest, indent=2) + "\n", encoding="utf-8")
     return manifest
-
-
-def digest_of(folder: Path) -> str:
-    """`sha256:` and the digest of a version's files, as `ModelManifest.weights_digest` defines it.
-
-    It names one export: TensorFlow puts a random number into `fingerprint.pb`, so equal weights that are exported twice have two digests.
-    """
-    lines = []
-    for path in sorted((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.relative_to(folder).as_posix()):
-        name = path.relative_to(folder).as_posix()
-        if not name.startswith(f"{EXTRA}/"):
-            lines.append(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {name}\n")
-    return f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Fits a job's network."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -21,7 +22,11 @@ def fit(job: Job, data: Dataset, *, epochs: int, say: Callable[[str], None]) -> 
     fitted = schedule.training_items(len(data.train_labels))
     keras.utils.set_random_seed(schedule.seed)
     model = job.build(data.train_inputs[:fitted], data.train_labels[:fitted])
-    model.compile(optimizer=keras.optimizers.Adam(schedule.learning_rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    # The layers that augment are around the network and share its weights: what comes out never had them.
+    fitted_model = keras.Sequential([*schedule.augmentation(), model]) if schedule.augmentation is not None else model
+    steps = epochs * math.ceil(fitted / schedule.batch_size)
+    rate = keras.optimizers.schedules.CosineDecay(schedule.learning_rate, steps) if schedule.falls else schedule.learning_rate
+    fitted_model.compile(optimizer=keras.optimizers.Adam(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     started = time.monotonic()
 
     def told(epoch: int, logs: dict[str, float]) -> None:
@@ -32,7 +37,7 @@ def fit(job: Job, data: Dataset, *, epochs: int, say: Callable[[str], None]) -> 
             f"  {time.monotonic() - started:.0f} s"
         )
 
-    model.fit(
+    fitted_model.fit(
         data.train_inputs[:fitted],
         data.train_labels[:fitted],
         validation_data=(data.train_inputs[fitted:], data.train_labels[fitted:]),

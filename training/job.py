@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medserve.v1 import manifest_pb2, tensor_pb2
+from training.augmentation import Layers
 from training.baseline import Baseline
 from training.gates import Gate, Latency, ManifestComplete, TrainToServe
 
@@ -52,12 +53,21 @@ class Dataset:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Schedule:
-    """How a model is fitted: Adam on sparse categorical cross-entropy."""
+    """How a model is fitted: Adam on sparse categorical cross-entropy.
+
+    Attributes:
+        validation_split: the last part of the training items, which no weight is fitted to.
+        falls: whether the learning rate falls to zero along half a cosine (I. Loshchilov and F. Hutter, SGDR, 2017), or stays.
+        augmentation: makes layers that change the inputs in training; they are no part of the model that comes out.
+        seed: of every random choice.
+    """
 
     epochs: int
     batch_size: int
     validation_split: float
     learning_rate: float = 1e-3
+    falls: bool = False
+    augmentation: Layers | None = None
     seed: int = 2
 
     def training_items(self, items: int) -> int:

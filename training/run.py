@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medserve.repository import EXTRA
 from training import gates, golden, serving
 from training import publish as repository
 from training.evaluate import Figure, evaluate
-from training.export import EXTRA
 from training.job import Dataset, Job
 from training.report import classification
 from training.report.card import card

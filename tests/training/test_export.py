@@ -12,8 +12,9 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from gateway.repository import read_version
+from medserve.repository import weights_digest
 from medserve.v1 import manifest_pb2
-from training.export import digest_of, source_revision
+from training.export import source_revision
 
 MANIFEST = Path("assets.extra", "medserve_manifest.json")
 
@@ -135,7 +136,7 @@ def test_the_digest_is_what_sha256sum_makes_of_the_files(trained: Any, manifest:
 
     done = subprocess.run(["bash", "-c", listing], cwd=trained.folder, capture_output=True, text=True, check=True)
 
-    assert manifest.weights_digest == digest_of(trained.folder) == f"sha256:{done.stdout.split()[0]}"
+    assert manifest.weights_digest == weights_digest(trained.folder) == f"sha256:{done.stdout.split()[0]}"
 
 
 @pytest.fixture
@@ -148,27 +149,27 @@ def version(tmp_path: Path) -> Path:
 
 
 def test_the_digest_changes_with_one_byte_of_one_file(version: Path) -> None:
-    before = digest_of(version)
+    before = weights_digest(version)
 
     (version / "variables" / "data").write_bytes(b"\x00\x02")
 
-    assert digest_of(version) != before
+    assert weights_digest(version) != before
 
 
 def test_the_digest_changes_with_a_files_name(version: Path) -> None:
-    before = digest_of(version)
+    before = weights_digest(version)
 
     (version / "a.pb").rename(version / "b.pb")
 
-    assert digest_of(version) != before
+    assert weights_digest(version) != before
 
 
 def test_the_digest_leaves_out_what_lies_in_assets_extra(version: Path) -> None:
-    before = digest_of(version)
+    before = weights_digest(version)
 
     (version / "assets.extra" / "manifest").write_bytes(b"other")
 
-    assert digest_of(version) == before
+    assert weights_digest(version) == before
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from gateway.repository import read_version
+from medserve.repository import EXTRA
 from medserve.v1 import manifest_pb2, tensor_pb2
 from training import publish
 from training.baseline import Baseline, support_vectors
-from training.export import EXTRA
 from training.gates import Latency, ManifestComplete, TrainToServe
 from training.golden import GOLDEN, read_golden
 from training.job import Dataset, Job, Schedule, softmax_output
