@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run demo test lint format gen bench soak lock clean
+.PHONY: help setup run demo models test lint format gen bench soak lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ run: $(READY)  ## Train if nothing is published, serve, ask real questions, keep
 
 demo: $(READY)  ## The same, then exit: non-zero where any answer failed
 	@exec $(BIN)/python -m local demo
+
+models: $(READY)  ## Train, judge and publish every job into var/models, with a report each
+	@set -e; for job in $$($(BIN)/python -m training list | cut -d: -f1); do $(BIN)/python -m training run $$job --repository var/models; done
 
 test: $(READY)  ## The whole test suite
 	@$(BIN)/python -m pytest

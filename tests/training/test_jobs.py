@@ -55,7 +55,7 @@ NETWORKS: dict[str, Network] = {
 # Without preprocessing: 320 + 18,496 + 102,464 + 650; 16,896 + 2 x 33,024 + 325; and 12,864 + 2 x 24,960 + 325.
 PARAMETERS = {"digits": 121_930, "ecg-lstm": 83_269, "ecg-gru": 63_109}
 SCHEDULES = {
-    "digits": Schedule(epochs=40, batch_size=128, validation_split=0.1, learning_rate=0.003, falls=True, seed=2),
+    "digits": Schedule(epochs=60, batch_size=128, validation_split=0.1, learning_rate=0.003, falls=True, seed=2),
     "ecg-lstm": Schedule(epochs=40, batch_size=32, validation_split=0.1, learning_rate=0.001, seed=2),
     "ecg-gru": Schedule(epochs=40, batch_size=32, validation_split=0.1, learning_rate=0.001, seed=2),
 }

@@ -81,7 +81,7 @@ DIGITS = Job(
     load=load_mnist_5k,
     build=_build,
     schedule=Schedule(
-        epochs=40, batch_size=128, validation_split=0.1, learning_rate=3e-3, falls=True, augmentation=image_augmentation(rotation_degrees=12)
+        epochs=60, batch_size=128, validation_split=0.1, learning_rate=3e-3, falls=True, augmentation=image_augmentation(rotation_degrees=12)
     ),
     accuracy_floor=0.975,
     facts=_facts,
