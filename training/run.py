@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medserve.repository import EXTRA
-from training import gates, golden, serving
+from training import calibration, gates, golden, serving
 from training import publish as repository
 from training.evaluate import Figure, evaluate
 from training.job import Dataset, Job
@@ -112,15 +112,24 @@ def _fit(job: Job, trial: Trial, say: Say) -> _Candidate:
     device = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else "the CPU"
     say(f"{len(data.train_labels)} items of {data.name} to train on, {len(data.test_labels)} held out; on {device}")
     model = fit(job, data, epochs=trial.epochs or job.schedule.epochs, say=say)
+    fitted = job.schedule.training_items(len(data.train_labels))
+    model = _calibrated(model, data.train_inputs[fitted:], data.train_labels[fitted:], say)
     probabilities = model.predict(data.test_inputs, batch_size=_BATCH, verbose=0)
     figures = evaluate(probabilities, data.test_labels, seed=job.schedule.seed)
     for figure in figures:
         say(f"held-out {figure}")
-    fitted = job.schedule.training_items(len(data.train_labels))
+    say(f"held-out expected calibration error {calibration.expected_calibration_error(probabilities, data.test_labels):.4f}")
     theirs = job.baseline.probabilities(data.train_inputs[:fitted], data.train_labels[:fitted], data.test_inputs, classes=probabilities.shape[1])
     baseline = evaluate(theirs, data.test_labels, seed=job.schedule.seed)
     say(f"baseline, {job.baseline.name}: {', '.join(f'{figure.name} {figure.value:.4f}' for figure in baseline)}")
     return _Candidate(job=job, data=data, model=model, probabilities=probabilities, figures=figures, baseline=baseline)
+
+
+def _calibrated(model: "keras.Model", inputs: "NDArray[Any]", labels: "NDArray[Any]", say: Say) -> "keras.Model":
+    """The model with probabilities that hold on the validation items, to which no weight was fitted."""
+    temperature = calibration.fit_temperature(model.predict(inputs, batch_size=_BATCH, verbose=0), labels)
+    say(f"calibrated on {len(labels)} validation items: temperature {temperature:.3f}")
+    return calibration.calibrated(model, temperature)
 
 
 def _stage(candidate: _Candidate, folder: Path, version: int) -> gates.Evidence:
@@ -137,8 +146,10 @@ def _stage(candidate: _Candidate, folder: Path, version: int) -> gates.Evidence:
     golden.write_golden(file, golden.Golden(inputs={given: inputs}, outputs={wanted: outputs}), model=job.name, signature_name=SIGNATURE)
     asked = golden.read_golden(file)
     served = serving.ask(folder, model=job.name, version=version, signature_name=SIGNATURE, inputs=asked.inputs)
+    figures = {figure.name: gates.Measured(value=figure.value, lower=figure.lower, upper=figure.upper) for figure in candidate.figures}
+    figures["ece"] = gates.Measured(value=calibration.expected_calibration_error(candidate.probabilities, data.test_labels))
     return gates.Evidence(
-        figures={figure.name: gates.Measured(value=figure.value, lower=figure.lower, upper=figure.upper) for figure in candidate.figures},
+        figures=figures,
         p50_seconds=served.p50_seconds,
         parity=golden.compare(asked.outputs, served.outputs),
         manifest=manifest,

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from training.calibration import bins_of, expected_calibration_error
 from training.evaluate import Figure
 from training.report import plots
 from training.report.page import Plot, Section, table
 from training.report.plots import Band
 
-_BINS = 10
 _CONFIDENCE_LEVEL = 0.95
 _MOST_MISREAD = 4
 
@@ -62,7 +62,7 @@ def calibration(probabilities: Probabilities, labels: NDArray[np.int64]) -> Sect
     from scipy.stats import binomtest  # noqa: PLC0415 - slow to import
 
     said, is_right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    bins = [rows for rows in np.array_split(np.argsort(said, kind="stable"), _BINS) if rows.size]
+    bins = bins_of(said)
     intervals = [binomtest(int(is_right[rows].sum()), len(rows)).proportion_ci(_CONFIDENCE_LEVEL, method="wilson") for rows in bins]
     band = Band(
         x=np.array([said[rows].mean() for rows in bins]),
@@ -70,7 +70,7 @@ def calibration(probabilities: Probabilities, labels: NDArray[np.int64]) -> Sect
         lower=np.array([interval.low for interval in intervals]),
         upper=np.array([interval.high for interval in intervals]),
     )
-    error = sum(len(rows) * abs(said[rows].mean() - is_right[rows].mean()) for rows in bins) / len(labels)
+    error = expected_calibration_error(probabilities, labels)
     return Section(
         title="Whether probabilities hold",
         text=(f"Expected calibration error {error:.4f} over {len(bins)} bins of equally many items.",),
