@@ -20,10 +20,10 @@ import grpc
 from grpc import _server
 from grpc._cython import cygrpc  # type: ignore[attr-defined] # compiled, and the types of gRPC's packages leave it out
 
-from modelserver.errors import ServingError, cut
+from modelserver.errors import cut, status_of
 
 Answer = Callable[[bytes], bytes]
-"""A request's bytes to its reply's; raises ServingError, and nothing else."""
+"""A request's bytes to its reply's; raises ServingError."""
 
 # Nothing was begun or ended for so long, and calls wait: all threads have long work, and another is made.
 _STALLED_SECONDS = 0.002
@@ -69,8 +69,9 @@ class _Call:
             return
         try:
             reply = self._answer(raw)
-        except ServingError as error:
-            self._end(error.code, cut(error.message))
+        except Exception as error:  # noqa: BLE001 - the boundary: whatever is raised, the call ends and its thread goes on
+            status = status_of(error)
+            self._end(status.code, cut(status.message))
         else:
             self._end(grpc.StatusCode.OK, "", cygrpc.SendMessageOperation(reply, _NO_FLAGS))
 

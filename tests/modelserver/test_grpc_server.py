@@ -96,6 +96,25 @@ def test_a_refusal_has_its_code_and_its_words(serve: Serve) -> None:
     assert (refused.value.code(), refused.value.details()) == (grpc.StatusCode.FAILED_PRECONDITION, "nicht möglich")
 
 
+@pytest.mark.parametrize(
+    ("error", "code"), [(KeyError("a patient's name"), grpc.StatusCode.INTERNAL), (MemoryError(), grpc.StatusCode.RESOURCE_EXHAUSTED)]
+)
+def test_what_nobody_foresaw_ends_the_call_and_no_thread(serve: Serve, error: Exception, code: grpc.StatusCode) -> None:
+    def fail(raw: bytes) -> bytes:
+        if raw == b"fail":
+            raise error
+        return raw
+
+    _, channel = serve(fail, threads=1)
+
+    for _ in range(5):
+        with pytest.raises(grpc.RpcError) as failed:
+            call(channel, b"fail")
+        assert failed.value.code() is code
+        assert "name" not in str(failed.value.details())
+    assert call(channel, b"the next") == b"the next"
+
+
 def test_a_message_too_long_for_its_header_is_cut(serve: Serve) -> None:
     def refuse(_: bytes) -> bytes:
         raise ServingError(grpc.StatusCode.INVALID_ARGUMENT, "x" * 100_000)
