@@ -55,4 +55,4 @@ def test_the_baseline_of_a_job_is_no_straw_man(loaded: dict[str, Dataset], name:
 
     found = JOBS[name].baseline.probabilities(data.train_inputs, data.train_labels, data.test_inputs, classes=10)
 
-    assert (found.argmax(axis=1) == data.test_labels).mean() > JOBS[name].accuracy_floor
+    assert (found.argmax(axis=1) == data.test_labels).mean() > 0.92
