@@ -26,11 +26,8 @@ from gateway.manifest import (
     Windowing,
 )
 from gateway.tensor import DType
+from medserve.repository import EXTRA, MANIFEST, MAX_MANIFEST_BYTES, is_number
 from medserve.v1 import manifest_pb2, tensor_pb2
-
-MANIFEST = Path("assets.extra", "medserve_manifest.json")
-# A manifest is a few kilobytes; a file of another size was not written by a publisher.
-MAX_MANIFEST_BYTES = 4 << 20
 
 _log = structlog.get_logger("gateway.repository")
 
@@ -111,7 +108,7 @@ def _output_of(spec: manifest_pb2.OutputSpec) -> OutputSpec:
 
 def read_version(folder: Path) -> PublishedVersion:
     """Reads the manifest of `<root>/<model>/<version>`. Raises ValueError or OSError where it can't be served."""
-    file = folder / MANIFEST
+    file = folder / EXTRA / MANIFEST
     if file.stat().st_size > MAX_MANIFEST_BYTES:
         message = f"the manifest has more than {MAX_MANIFEST_BYTES} bytes"
         raise ValueError(message)
@@ -145,7 +142,7 @@ class Repository:
             versions: dict[int, PublishedVersion] = {}
             for folder in _folders(model):
                 # As TensorFlow Serving reads names: digits only; `00001` is version 1.
-                if not (folder.name.isascii() and folder.name.isdecimal()):
+                if not is_number(folder.name):
                     continue
                 number = int(folder.name)
                 published = known.get(number) or self._read(folder)

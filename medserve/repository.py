@@ -18,6 +18,7 @@ from medserve.v1 import manifest_pb2
 
 EXTRA = "assets.extra"
 MANIFEST = "medserve_manifest.json"
+GOLDEN = "medserve_golden_predictions"
 # A manifest is a few kilobytes; the gateway reads none that is larger.
 MAX_MANIFEST_BYTES = 4 << 20
 LOCK = ".publish.lock"

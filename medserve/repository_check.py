@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medserve import repository
-from medserve.repository import EXTRA, LAST, RETIRED, STAGING, RepositoryError
+from medserve.repository import EXTRA, GOLDEN, LAST, RETIRED, STAGING, RepositoryError
 
-GOLDEN = "medserve_golden_predictions"
 # TFRecord: the length, a checksum of it, the record, a checksum of that (tensorflow/core/lib/io/record_writer.h).
 _HEADER, _LENGTH_BYTES, _FOOTER_BYTES = 12, 8, 4
 _AGAIN = "publish the version again"

@@ -23,7 +23,7 @@ from grpc._cython import cygrpc  # type: ignore[attr-defined] # compiled, and th
 from modelserver.errors import cut, status_of
 
 Answer = Callable[[bytes], bytes]
-"""A request's bytes to its reply's; raises ServingError."""
+"""A request's bytes to its reply's. What it raises becomes the call's status (`errors.status_of`)."""
 
 # Nothing was begun or ended for so long, and calls wait: all threads have long work, and another is made.
 _STALLED_SECONDS = 0.002

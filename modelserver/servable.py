@@ -97,9 +97,7 @@ class Servable:
 
     def spec(self, key: str) -> model_pb2.ModelSpec:
         """What a reply says of who answered, and by which signature."""
-        spec = model_pb2.ModelSpec(name=self.name, signature_name=key)
-        spec.version.value = self.version
-        return spec
+        return spec_of(self.name, self.version, key)
 
     def runnable(self, key: str) -> Signature:
         """A signature that is in `signature_def`. Raises ServingError (INVALID_ARGUMENT) where it can't be run."""
@@ -139,6 +137,13 @@ class Servable:
         self.session.close()
         # There are circles of references in a graph: two versions are a lot to hold.
         gc.collect()
+
+
+def spec_of(name: str, version: int, signature_key: str) -> model_pb2.ModelSpec:
+    """A model's version and its signature, as replies name them."""
+    spec = model_pb2.ModelSpec(name=name, signature_name=signature_key)
+    spec.version.value = version
+    return spec
 
 
 def _open(folder: Path, options: LoadOptions) -> Session:

@@ -17,7 +17,6 @@ from tensorflow_serving.apis import (
     get_model_status_pb2,
     inference_pb2,
     model_management_pb2,
-    model_pb2,
     predict_pb2,
     regression_pb2,
 )
@@ -27,6 +26,7 @@ from modelserver.errors import ServingError, cut, status_of
 from modelserver.grpc_server import Answer
 from modelserver.metrics import Method, Metrics, Served
 from modelserver.predict import Prediction
+from modelserver.servable import spec_of
 from modelserver.tensor import delimited
 
 PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
@@ -76,9 +76,7 @@ def encode(prediction: Prediction) -> bytes:
 @lru_cache(maxsize=1024)
 def _model_spec(name: str, version: int, signature_key: str) -> bytes:
     """The field that says who answered, and by which signature: it is the same for every call."""
-    spec = model_pb2.ModelSpec(name=name, signature_name=signature_key)
-    spec.version.value = version
-    return b"".join(delimited(_MODEL_SPEC_FIELD, [spec.SerializeToString()]))
+    return b"".join(delimited(_MODEL_SPEC_FIELD, [spec_of(name, version, signature_key).SerializeToString()]))
 
 
 def _predicts(api: Api) -> Inference:
@@ -120,11 +118,7 @@ def _uncounted(kind: type[Message], infer: Callable[[Any], Message]) -> Answer:
     """A method that TensorFlow Serving doesn't count either."""
 
     def answer(raw: bytes) -> bytes:
-        request = _parse(kind, raw)
-        try:
-            return infer(request).SerializeToString()
-        except Exception as error:  # noqa: BLE001 - the boundary
-            raise status_of(error) from None
+        return infer(_parse(kind, raw)).SerializeToString()
 
     return answer
 
@@ -135,8 +129,9 @@ def _handler(kind: type[Message], handle: Callable[[Any, grpc.ServicerContext], 
     def behavior(raw: bytes, context: grpc.ServicerContext) -> bytes:
         try:
             return _uncounted(kind, lambda request: handle(request, context))(raw)
-        except ServingError as error:
-            return context.abort(error.code, cut(error.message))
+        except Exception as error:  # noqa: BLE001 - the boundary
+            status = status_of(error)
+        return context.abort(status.code, cut(status.message))
 
     return grpc.unary_unary_rpc_method_handler(behavior)
 

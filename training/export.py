@@ -14,7 +14,7 @@ import numpy as np
 from google.protobuf import json_format
 from numpy.typing import NDArray
 
-from medserve.repository import EXTRA, weights_digest
+from medserve.repository import EXTRA, MANIFEST, weights_digest
 from medserve.v1 import manifest_pb2
 from training.evaluate import Figure
 from training.job import Dataset, Job
@@ -22,7 +22,6 @@ from training.job import Dataset, Job
 if TYPE_CHECKING:
     import keras
 
-MANIFEST = "medserve_manifest.json"
 # The name that TensorFlow Serving looks for (tensorflow/serving/g3doc/saved_model_warmup.md).
 WARM_UP = "tf_serving_warmup_requests"
 SIGNATURE = "serving_default"

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-GOLDEN = "medserve_golden_predictions"
 MOST_ITEMS = 1000
 # A record's length and the checksums of it and of the record (tensorflow/core/lib/io/record_writer.h).
 _FRAME_BYTES = 16

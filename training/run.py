@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medserve.repository import EXTRA
+from medserve.repository import EXTRA, GOLDEN
 from training import calibration, gates, golden, serving
 from training import publish as repository
 from training.evaluate import Figure, evaluate
@@ -56,6 +56,7 @@ class _Candidate:
     model: "keras.Model"
     probabilities: "NDArray[Any]"
     figures: list[Figure]
+    calibration_error: float
     baseline: list[Figure]
 
     @property
@@ -118,11 +119,14 @@ def _fit(job: Job, trial: Trial, say: Say) -> _Candidate:
     figures = evaluate(probabilities, data.test_labels, seed=job.schedule.seed)
     for figure in figures:
         say(f"held-out {figure}")
-    say(f"held-out expected calibration error {calibration.expected_calibration_error(probabilities, data.test_labels):.4f}")
+    error = calibration.expected_calibration_error(probabilities, data.test_labels)
+    say(f"held-out expected calibration error {error:.4f}")
     theirs = job.baseline.probabilities(data.train_inputs[:fitted], data.train_labels[:fitted], data.test_inputs, classes=probabilities.shape[1])
     baseline = evaluate(theirs, data.test_labels, seed=job.schedule.seed)
     say(f"baseline, {job.baseline.name}: {', '.join(f'{figure.name} {figure.value:.4f}' for figure in baseline)}")
-    return _Candidate(job=job, data=data, model=model, probabilities=probabilities, figures=figures, baseline=baseline)
+    return _Candidate(
+        job=job, data=data, model=model, probabilities=probabilities, figures=figures, calibration_error=error, baseline=baseline,
+    )  # fmt: skip
 
 
 def _calibrated(model: "keras.Model", inputs: "NDArray[Any]", labels: "NDArray[Any]", say: Say) -> "keras.Model":
@@ -139,19 +143,18 @@ def _stage(candidate: _Candidate, folder: Path, version: int) -> gates.Evidence:
     job, data = candidate.job, candidate.data
     manifest = export(folder, version, job=job, model=candidate.model, data=data, figures=candidate.figures)
     given, wanted = manifest.inputs[0].name, manifest.outputs[0].name
-    file = folder / EXTRA / golden.GOLDEN
     inputs = data.test_inputs[golden.spread(len(data.test_inputs))]
     # One by one, as they are asked for when served: kernels add in another order for a batch, which shows in the sixth decimal.
     outputs = candidate.model.predict(inputs, batch_size=1, verbose=0)
-    golden.write_golden(file, golden.Golden(inputs={given: inputs}, outputs={wanted: outputs}), model=job.name, signature_name=SIGNATURE)
-    asked = golden.read_golden(file)
-    served = serving.ask(folder, model=job.name, version=version, signature_name=SIGNATURE, inputs=asked.inputs)
+    asked = golden.Golden(inputs={given: inputs}, outputs={wanted: outputs})
+    golden.write_golden(folder / EXTRA / GOLDEN, asked, model=job.name, signature_name=SIGNATURE)
+    parity, served = serving.ask_golden(folder, model=job.name, version=version, signature_name=SIGNATURE)
     figures = {figure.name: gates.Measured(value=figure.value, lower=figure.lower, upper=figure.upper) for figure in candidate.figures}
-    figures["ece"] = gates.Measured(value=calibration.expected_calibration_error(candidate.probabilities, data.test_labels))
+    figures["ece"] = gates.Measured(value=candidate.calibration_error)
     return gates.Evidence(
         figures=figures,
         p50_seconds=served.p50_seconds,
-        parity=golden.compare(asked.outputs, served.outputs),
+        parity=parity,
         manifest=manifest,
     )
 
@@ -168,7 +171,7 @@ def _report(
     said, labels = candidate.probabilities, data.test_labels
     sections: list[Section] = [
         classification.figures(candidate.figures, candidate.baseline, baseline_name=job.baseline.name),
-        classification.calibration(said, labels),
+        classification.calibration(said, labels, error=candidate.calibration_error),
         classification.discrimination(said, labels, names),
         classification.misread(said, labels, names, lambda item, title: job.draw(data.test_inputs[item], title)),
     ]

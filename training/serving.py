@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.golden import GOLDEN, Parity, compare, read_golden
+from medserve.repository import EXTRA, GOLDEN
+from training.golden import Parity, compare, read_golden
 
 _READY = re.compile(rb"Running gRPC ModelServer at .*:(\d+) ")
 # The model server imports TensorFlow, and loads and warms up the version; a slow machine takes this long.
@@ -84,7 +85,7 @@ def ask_golden(folder: Path, *, model: str, version: int, signature_name: str) -
 
     Raises NotServed; ValueError where its golden predictions are damaged; OSError where there are none.
     """
-    golden = read_golden(folder / "assets.extra" / GOLDEN)
+    golden = read_golden(folder / EXTRA / GOLDEN)
     served = ask(folder, model=model, version=version, signature_name=signature_name, inputs=golden.inputs)
     return compare(golden.outputs, served.outputs), served
 

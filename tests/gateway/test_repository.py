@@ -9,8 +9,10 @@ import pytest
 
 from gateway.catalog import Catalog
 from gateway.manifest import ColorSpace, ImageInput, Windowing
-from gateway.repository import MANIFEST, Repository, read_version
+from gateway.repository import Repository, read_version
 from gateway.tensor import DType
+
+MANIFEST = Path("assets.extra", "medserve_manifest.json")
 
 DOCUMENT: dict[str, Any] = {
     "name": "digits",

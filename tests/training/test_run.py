@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from gateway.repository import read_version
-from medserve.repository import EXTRA
+from medserve.repository import EXTRA, GOLDEN
 from medserve.v1 import manifest_pb2, tensor_pb2
 from training import publish
 from training.baseline import Baseline, support_vectors
 from training.gates import Latency, ManifestComplete, TrainToServe
-from training.golden import GOLDEN, read_golden
+from training.golden import read_golden
 from training.job import Dataset, Job, Schedule, softmax_output
 from training.report import plots
 from training.run import REPORT, Trial, run

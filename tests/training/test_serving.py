@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from medserve.repository import GOLDEN
 from training import golden, serving
 from training.serving import NotServed, Served
 
@@ -15,7 +16,7 @@ def asked(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[golde
     staging = shutil.copytree(trained.folder, tmp_path_factory.mktemp("digits") / ".staging")
     inputs = trained.data.test_inputs
     made = golden.Golden(inputs={"images": inputs}, outputs={"probabilities": trained.model.predict(inputs, verbose=0)})
-    golden.write_golden(staging / "assets.extra" / golden.GOLDEN, made, model="digits", signature_name="serving_default", most_items=100)
+    golden.write_golden(staging / "assets.extra" / GOLDEN, made, model="digits", signature_name="serving_default", most_items=100)
     return serving.ask_golden(staging, model="digits", version=7, signature_name="serving_default")
 
 

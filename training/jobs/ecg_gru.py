@@ -1,36 +1,5 @@
 """Heartbeats: which of five classes one beat of an electrocardiogram belongs to, by three layers of GRU."""
 
-from typing import TYPE_CHECKING, Any
-
-from numpy.typing import NDArray
-
-from medserve.v1 import manifest_pb2
-from training.data.ecg5000 import CLASSES, SAMPLES, load_ecg5000
-from training.job import Job, Schedule
 from training.jobs import heartbeat
-from training.models.recurrent import stacked
 
-if TYPE_CHECKING:
-    import keras
-
-
-def _build(*_: NDArray[Any]) -> "keras.Model":
-    return stacked("GRU", name="ecg_gru", samples=SAMPLES, channels=1, classes=len(CLASSES))
-
-
-def _facts() -> manifest_pb2.ModelManifest:
-    return heartbeat.facts("Heartbeat classes, GRU")
-
-
-ECG_GRU = Job(
-    name="ecg-gru",
-    load=load_ecg5000,
-    build=_build,
-    schedule=Schedule(epochs=40, batch_size=32, validation_split=0.1),
-    # To say `normal` always is right in 0.584.
-    accuracy_floor=0.92,
-    facts=_facts,
-    baseline=heartbeat.BASELINE,
-    write_sample=heartbeat.write_sample,
-    draw=heartbeat.draw,
-)
+ECG_GRU = heartbeat.job("GRU")

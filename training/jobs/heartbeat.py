@@ -1,23 +1,46 @@
-"""What the jobs that read one heartbeat have in common: how it is sent, and what the answer means."""
+"""The jobs that read one heartbeat differ in the cells of their network, and in nothing else."""
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from medserve.v1 import manifest_pb2, tensor_pb2
 from training.baseline import Baseline, support_vectors
-from training.data.ecg5000 import CLASSES, SAMPLES
-from training.job import softmax_output
+from training.data.ecg5000 import CLASSES, SAMPLES, load_ecg5000
+from training.job import Job, Schedule, softmax_output
+from training.models.recurrent import Cell, stacked
 from training.report import plots
 
-BASELINE = Baseline(name="a support vector machine on the samples", make=support_vectors)
+if TYPE_CHECKING:
+    import keras
+
 _CHANNEL = "ecg"
 
 
-def facts(display_name: str) -> manifest_pb2.ModelManifest:
-    """What the manifest says."""
+def job(cell: Cell) -> Job:
+    """Three layers of 64 of these cells on one beat, and five classes."""
+    name = f"ecg-{cell.lower()}"
+
+    def build(*_: NDArray[Any]) -> "keras.Model":
+        return stacked(cell, name=name.replace("-", "_"), samples=SAMPLES, channels=1, classes=len(CLASSES))
+
+    return Job(
+        name=name,
+        load=load_ecg5000,
+        build=build,
+        schedule=Schedule(epochs=40, batch_size=32, validation_split=0.1),
+        # Six seeds of the LSTM reached 0.926 to 0.934, in the mean 0.931. To say `normal` always is right in 0.584.
+        accuracy_floor=0.92,
+        facts=lambda: _facts(f"Heartbeat classes, {cell}"),
+        baseline=Baseline(name="a support vector machine on the samples", make=support_vectors),
+        write_sample=_write_sample,
+        draw=_draw,
+    )
+
+
+def _facts(display_name: str) -> manifest_pb2.ModelManifest:
     return manifest_pb2.ModelManifest(
         task=manifest_pb2.TASK_DIAGNOSIS,
         display_name=display_name,
@@ -40,14 +63,12 @@ def facts(display_name: str) -> manifest_pb2.ModelManifest:
     )
 
 
-def write_sample(folder: Path, stem: str, series: NDArray[Any]) -> Path:
-    """Writes a heartbeat as the `medserve` command takes it."""
+def _write_sample(folder: Path, stem: str, series: NDArray[Any]) -> Path:
     path = folder / f"{stem}.json"
     channel = {"name": _CHANNEL, "unit": "1", "values": [round(float(value), 6) for value in series[:, 0]]}
     path.write_text(json.dumps({"channels": [channel], "sampling_frequency_hz": 0}))
     return path
 
 
-def draw(series: NDArray[Any], title: str) -> str:
-    """Draws a heartbeat."""
+def _draw(series: NDArray[Any], title: str) -> str:
     return plots.series({_CHANNEL: series[:, 0]}, title=title)

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import keras
 
+Cell = Literal["LSTM", "GRU"]
 
-def stacked(cell: Literal["LSTM", "GRU"], *, name: str, samples: int, channels: int, classes: int, units: int = 64, depth: int = 3) -> "keras.Model":
+
+def stacked(cell: Cell, *, name: str, samples: int, channels: int, classes: int, units: int = 64, depth: int = 3) -> "keras.Model":
     """`depth` layers of `units` cells each and a softmax: float32 `series` [samples, channels] to probabilities [classes].
 
     A series may come in any unit: each channel of each item is brought to mean 0 and variance 1 over its samples first.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from training.calibration import bins_of, expected_calibration_error
+from training.calibration import bins_of
 from training.evaluate import Figure
 from training.report import plots
 from training.report.page import Plot, Section, table
@@ -57,8 +57,11 @@ def discrimination(probabilities: Probabilities, labels: NDArray[np.int64], name
     )
 
 
-def calibration(probabilities: Probabilities, labels: NDArray[np.int64]) -> Section:
-    """Of the class that was said: its probability against the share that it was right in, in ten bins of equally many items."""
+def calibration(probabilities: Probabilities, labels: NDArray[np.int64], *, error: float) -> Section:
+    """Of the class that was said: its probability against the share that it was right in, in ten bins of equally many items.
+
+    `error` is the expected calibration error.
+    """
     from scipy.stats import binomtest  # noqa: PLC0415 - slow to import
 
     said, is_right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
@@ -70,7 +73,6 @@ def calibration(probabilities: Probabilities, labels: NDArray[np.int64]) -> Sect
         lower=np.array([interval.low for interval in intervals]),
         upper=np.array([interval.high for interval in intervals]),
     )
-    error = expected_calibration_error(probabilities, labels)
     return Section(
         title="Whether probabilities hold",
         text=(f"Expected calibration error {error:.4f} over {len(bins)} bins of equally many items.",),
