@@ -404,6 +404,8 @@ def test_many_versions_in_a_row_fail_no_call(manage: Manage, publish: Publish, t
     done.set()
     for thread in threads:
         thread.join()
+    # Of the calls that were under way, one may have been given the version before.
+    seen.append(served(manager))
 
     assert {type(entry) for entry in seen} == {int}
     assert seen[-1] == 11
