@@ -1,0 +1,156 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.datasets import load_breast_cancer
+from sklearn.metrics import roc_auc_score
+
+from training.evidence import discrimination as d
+from training.evidence.operating_point import OperatingPoint, youden
+from training.evidence.resampling import Bootstrap
+from training.report import plots
+
+Items = tuple[NDArray[np.bool_], NDArray[Any]]
+# Few different scores, so that many are tied.
+scored = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=4, max_size=40).filter(
+    lambda rows: 1 < sum(row[0] for row in rows) < len(rows) - 1
+)
+
+
+@pytest.fixture(scope="module")
+def tumours() -> Items:
+    """Real tumours, told apart by their mean texture alone: neither well nor badly."""
+    data = load_breast_cancer()
+    return data.target == 0, data.data[:, 1]
+
+
+def drawn(seed: int, items: int = 200) -> Items:
+    random = np.random.default_rng(seed)
+    is_case = random.random(items) < 0.4
+    return is_case, random.normal(size=items) + is_case
+
+
+# Of two normal distributions one deviation apart.
+TRUTH = 0.7602
+
+
+@settings(max_examples=100, deadline=None)
+@given(scored)
+def test_the_area_is_scikit_learns_with_ties(rows: list[tuple[bool, int]]) -> None:
+    is_case, scores = (np.array(column) for column in zip(*rows, strict=True))
+
+    assert d.area(is_case, scores) == pytest.approx(roc_auc_score(is_case, scores))
+
+
+@settings(max_examples=50, deadline=None)
+@given(scored)
+def test_delongs_variance_is_the_slow_formula_pair_by_pair(rows: list[tuple[bool, int]]) -> None:
+    is_case, scores = (np.array(column) for column in zip(*rows, strict=True))
+
+    found = d.delong(is_case, scores, confidence_level=0.5)
+
+    case, other = scores[is_case][:, np.newaxis], scores[~is_case][np.newaxis]
+    wins = (case > other) + 0.5 * (case == other)
+    variance = wins.mean(axis=1).var(ddof=1) / len(case) + wins.mean(axis=0).var(ddof=1) / other.size
+    half = 0.6744897501960817 * np.sqrt(variance)
+    assert found.value == pytest.approx(wins.mean())
+    assert (found.lower, found.upper) == pytest.approx((max(wins.mean() - half, 0), min(wins.mean() + half, 1)))
+
+
+def test_nineteen_of_twenty_delong_intervals_hold_the_truth() -> None:
+    found = [d.delong(*drawn(seed)) for seed in range(400)]
+
+    # Four standard errors of 400 trials are 0.044.
+    assert np.mean([figure.lower <= TRUTH <= figure.upper for figure in found]) == pytest.approx(0.95, abs=0.044)
+
+
+def test_delong_and_the_bootstrap_agree_on_independent_items(tumours: Items) -> None:
+    by_formula = d.delong(*tumours)
+
+    by_drawing = d.by_bootstrap("auroc", d.area, *tumours, Bootstrap(items=569, seed=1))
+
+    assert by_formula.value == by_drawing.value == pytest.approx(roc_auc_score(*tumours))
+    assert by_formula.upper - by_formula.lower == pytest.approx(by_drawing.upper - by_drawing.lower, rel=0.1)
+    assert (by_formula.lower, by_formula.upper) == pytest.approx((by_drawing.lower, by_drawing.upper), abs=0.01)
+
+
+def test_two_scores_on_the_same_items_are_told_apart_where_one_is_better() -> None:
+    is_case, scores = drawn(3, 500)
+    noisier = scores + np.random.default_rng(4).normal(size=500)
+
+    better, same = d.delong_difference(is_case, scores, noisier), d.delong_difference(is_case, scores, scores * 2)
+
+    assert better.value == pytest.approx(d.area(is_case, scores) - d.area(is_case, noisier))
+    assert 0 < better.lower < better.upper
+    assert (same.lower, same.value, same.upper) == pytest.approx((0, 0, 0), abs=1e-7)
+
+
+def test_the_difference_is_as_sure_as_the_bootstrap_says(tumours: Items) -> None:
+    is_case, texture = tumours
+    smoothness = load_breast_cancer().data[:, 4]
+
+    by_formula = d.delong_difference(is_case, texture, smoothness)
+
+    areas = [d.area(is_case[rows], texture[rows]) - d.area(is_case[rows], smoothness[rows]) for rows in Bootstrap(items=569, seed=1).rows()]
+    assert (by_formula.lower, by_formula.upper) == pytest.approx(tuple(np.quantile(areas, [0.025, 0.975])), abs=0.012)
+
+
+def test_average_precision_and_brier_are_worked_by_hand() -> None:
+    is_case = np.array([True, False, True, False])
+    probabilities = np.array([0.9, 0.8, 0.7, 0.1])
+
+    assert d.average_precision(is_case, probabilities) == pytest.approx((1 / 1 + 2 / 3) / 2)
+    assert d.brier(is_case, probabilities) == pytest.approx((0.01 + 0.64 + 0.09 + 0.01) / 4)
+
+
+@pytest.mark.parametrize("kind", [True, False])
+def test_of_one_kind_only_the_area_is_undefined(kind: bool) -> None:
+    assert np.isnan(d.area(np.full(3, kind), np.arange(3.0)))
+
+
+def test_the_figures_of_independent_items_have_exact_intervals_and_those_of_patients_the_bootstraps() -> None:
+    is_case, scores = drawn(5)
+    probabilities = 1 / (1 + np.exp(-scores))
+    point = OperatingPoint(threshold=0.6, sensitivity=0.5, specificity=0.5, chosen_by="hand")
+
+    alone, by_patient = (
+        d.figures(is_case, probabilities, point, Bootstrap(items=200, seed=1, groups=groups, resamples=200)) for groups in (None, np.arange(200) // 2)
+    )
+
+    assert [figure.name for figure in alone] == [figure.name for figure in by_patient]
+    assert [figure.value for figure in alone] == pytest.approx([figure.value for figure in by_patient])
+    drawn_by = "bootstrap percentile, 200 resamples"
+    assert [figure.interval_method for figure in alone] == ["delong", drawn_by, drawn_by, "wilson", "wilson"]
+    assert {figure.interval_method for figure in by_patient} == {f"{drawn_by} of 100 groups"}
+    assert all(figure.lower < figure.value < figure.upper for figure in alone + by_patient)
+
+
+def test_the_curve_lies_within_its_band_and_is_drawn(tumours: Items) -> None:
+    is_case, scores = tumours
+
+    band = d.roc(is_case, scores, Bootstrap(items=569, seed=1, resamples=100))
+
+    assert band.lower is not None
+    assert band.upper is not None
+    assert ((band.lower <= band.y + 1e-9) & (band.y <= band.upper + 1e-9)).mean() > 0.95
+    assert np.trapezoid(band.y, band.x) == pytest.approx(d.area(is_case, scores), abs=0.005)
+    point = youden(is_case, scores)
+    assert np.interp(1 - point.specificity, band.x, band.y) == pytest.approx(point.sensitivity, abs=0.02)
+    assert "<svg" in plots.roc({"texture": band})
+
+
+@pytest.mark.parametrize(
+    ("is_case", "scores", "message"),
+    [
+        (np.array([True, False, True]), np.array([1.0, 2.0, 3.0]), "is_case: 2 or more of cases and of others each, not 2 and 1"),
+        (np.array([True, False]), np.array([1.0, 2.0, 3.0]), "is_case and scores: both"),
+        (np.array([1, 0]), np.array([1.0, 2.0]), "the first bool"),
+        (np.array([True, True, False, False]), np.array([1.0, 2.0, np.nan, 3.0]), "scores: item 2 has none that is a finite number"),
+    ],
+)
+def test_what_has_no_area_is_refused(is_case: NDArray[Any], scores: NDArray[Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        d.delong(is_case, scores)

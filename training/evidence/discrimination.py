@@ -1,0 +1,163 @@
+"""How well a score tells those who have it from those who haven't, on held-out items.
+
+Of several classes, each is told from all others: `is_case` is `labels == number`, `scores` that class's probability.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.evaluate import Figure
+from training.evidence import resampling
+from training.evidence.checks import of_both_kinds, of_the_same_items
+from training.evidence.operating_point import OperatingPoint, at_point
+from training.evidence.resampling import Bootstrap, Rows
+from training.report.plots import Band
+
+IsCase = NDArray[np.bool_]
+Scores = NDArray[Any]
+
+Statistic = Callable[[IsCase, Scores], float]
+
+_GRID = 101
+
+
+def area(is_case: IsCase, scores: Scores) -> float:
+    """The area under the receiver operating characteristic: the chance that a case's score is above another's, ties counting half.
+
+    `is_case` and `scores` are [items]. Not-a-number where there are no cases, or nothing else (Mann and Whitney's statistic, by midranks).
+    """
+    from scipy.stats import rankdata  # noqa: PLC0415 - slow to import
+
+    cases = int(is_case.sum())
+    others = len(is_case) - cases
+    if not cases or not others:
+        return np.nan
+    return float((rankdata(scores)[is_case].sum() - cases * (cases + 1) / 2) / (cases * others))
+
+
+def average_precision(is_case: IsCase, scores: Scores) -> float:
+    """The mean precision over the cases, each at its own score (scikit-learn's definition). Not-a-number where there are no cases."""
+    from sklearn import config_context  # noqa: PLC0415 - slow to import
+    from sklearn.metrics import average_precision_score  # noqa: PLC0415
+
+    if not is_case.any():
+        return np.nan
+    # What is checked here once needs no check on each resample.
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        return float(average_precision_score(is_case, scores))
+
+
+def brier(is_case: IsCase, probabilities: Scores) -> float:
+    """The mean of (probability - outcome)² (G. W. Brier, 1950, for two outcomes). `is_case` and `probabilities` are [items]."""
+    return float(np.mean((np.asarray(probabilities, np.float64) - is_case) ** 2))
+
+
+def delong(is_case: IsCase, scores: Scores, *, confidence_level: float = 0.95) -> Figure:
+    """The area, with DeLong's interval: E. R. DeLong et al., Biometrics 44 (1988), in X. Sun and W. Xu's fast form (IEEE SPL 21, 2014).
+
+    For independent items: where a patient has several, ask `by_bootstrap`. Cut at 0 and 1. Where cases and others don't overlap at all, the variance
+    is 0 and the interval has no width, which says too much. Raises ValueError where there are fewer than two of either kind.
+    """
+    areas, covariance = _areas(is_case, scores[np.newaxis])
+    return _normal("auroc", areas[0], covariance[0, 0], (0, 1), confidence_level)
+
+
+def delong_difference(is_case: IsCase, first: Scores, second: Scores, *, confidence_level: float = 0.95) -> Figure:
+    """The first score's area less the second's on the same items, with DeLong's interval; as `delong`."""
+    areas, covariance = _areas(is_case, np.stack([first, second]))
+    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
+    return _normal("auroc_difference", areas[0] - areas[1], max(variance, 0.0), (-1, 1), confidence_level)
+
+
+def by_bootstrap(name: str, statistic: Statistic, is_case: IsCase, scores: Scores, bootstrap: Bootstrap, *, bca: bool = False) -> Figure:
+    """A figure of `is_case` and `scores`, such as `area`, with a bootstrap interval by patient; raises ValueError as `resampling.figure` does."""
+    of_the_same_items(is_case, scores)
+    return resampling.figure(name, on(statistic, is_case, scores), bootstrap, method="bca" if bca else "percentile")
+
+
+def on(statistic: Statistic, is_case: IsCase, scores: Scores) -> Callable[[Rows], float]:
+    """The statistic of these items as one of their numbers, which is what resampling takes."""
+    return lambda rows: statistic(is_case[rows], scores[rows])
+
+
+def sensitivity_at(threshold: float) -> Statistic:
+    """The share of the cases whose score is at least the threshold; not-a-number where there are none."""
+    return lambda is_case, scores: float(np.mean(scores[is_case] >= threshold)) if is_case.any() else np.nan
+
+
+def specificity_at(threshold: float) -> Statistic:
+    """The share of the others whose score is below the threshold; not-a-number where there are none."""
+    return lambda is_case, scores: float(np.mean(scores[~is_case] < threshold)) if not is_case.all() else np.nan
+
+
+def figures(is_case: IsCase, probabilities: Scores, point: OperatingPoint, bootstrap: Bootstrap) -> list[Figure]:
+    """`auroc`, `average_precision`, `brier`, and `sensitivity` and `specificity` at the operating point, in this order.
+
+    Where all items are independent, the area's interval is DeLong's, and those of the last two Wilson's; where they are in groups, all are the
+    bootstrap's. The point was chosen on other items.
+    Raises ValueError where not both kinds are there.
+    """
+    level = bootstrap.confidence_level
+    resampled: dict[str, Statistic] = {"average_precision": average_precision, "brier": brier}
+    if bootstrap.groups is None:
+        exact = [
+            delong(is_case, probabilities, confidence_level=level),
+            *at_point(is_case, probabilities, point.threshold, confidence_level=level)[:2],
+        ]
+    else:
+        exact = []
+        resampled |= {"auroc": area, "sensitivity": sensitivity_at(point.threshold), "specificity": specificity_at(point.threshold)}
+    by_name = {each.name: each for each in exact}
+    by_name |= {name: by_bootstrap(name, statistic, is_case, probabilities, bootstrap) for name, statistic in resampled.items()}
+    return [by_name[name] for name in ("auroc", "average_precision", "brier", "sensitivity", "specificity")]
+
+
+def roc(is_case: IsCase, scores: Scores, bootstrap: Bootstrap) -> Band:
+    """The receiver operating characteristic for `report.plots.roc`: sensitivity at 101 values of 1 - specificity, with its pointwise interval.
+
+    Between two corners it is a line, as the area takes it. A resample without cases, or without others, has no part in it.
+    """
+    from sklearn.metrics import roc_curve  # noqa: PLC0415 - slow to import
+
+    of_the_same_items(is_case, scores)
+    grid = np.linspace(0, 1, _GRID)
+
+    def sensitivity(rows: Rows) -> NDArray[Any]:
+        false_positive_rate, true_positive_rate, _ = roc_curve(is_case[rows], scores[rows])
+        return np.interp(grid, false_positive_rate, true_positive_rate)
+
+    both = [rows for rows in bootstrap.rows() if 0 < is_case[rows].sum() < len(rows)]
+    if not both:
+        raise ValueError("is_case: cases and others are needed, and no resample had both")
+    tail = (1 - bootstrap.confidence_level) / 2
+    lower, upper = np.quantile([sensitivity(rows) for rows in both], [tail, 1 - tail], axis=0)
+    return Band(x=grid, y=sensitivity(np.arange(len(is_case))), lower=lower, upper=upper)
+
+
+def _areas(is_case: IsCase, scores: Scores) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The areas of [scores, items], and their covariance."""
+    from scipy.stats import rankdata  # noqa: PLC0415 - slow to import
+
+    for each in scores:
+        of_the_same_items(is_case, each)
+    cases, others = int(is_case.sum()), int((~is_case).sum())
+    of_both_kinds(is_case, least=2)  # one has no variance
+    # The share of the others that a case is above is its midrank among all less that among cases, and the other way round (Sun and Xu, equation 5).
+    among_all = rankdata(scores, axis=1)
+    above = (among_all[:, is_case] - rankdata(scores[:, is_case], axis=1)) / others
+    below = 1 - (among_all[:, ~is_case] - rankdata(scores[:, ~is_case], axis=1)) / cases
+    covariance = np.atleast_2d(np.cov(above)) / cases + np.atleast_2d(np.cov(below)) / others
+    return above.mean(axis=1), covariance
+
+
+def _normal(name: str, value: float, variance: float, limits: tuple[float, float], confidence_level: float) -> Figure:
+    from scipy.stats import norm  # noqa: PLC0415 - slow to import
+
+    half = norm.ppf((1 + confidence_level) / 2) * np.sqrt(variance)
+    return Figure(
+        name=name, value=float(value), lower=float(max(value - half, limits[0])), upper=float(min(value + half, limits[1])),
+        confidence_level=confidence_level, interval_method="delong",
+    )  # fmt: skip
