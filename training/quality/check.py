@@ -139,4 +139,7 @@ def _with_categories(schema: Schema, typed: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd  # noqa: PLC0415 - slow to import
 
     by_name: dict[str, Field] = {field.name: field for field in schema.all_fields if field.categories}
-    return typed.assign(**{name: pd.Categorical(typed[name], categories=list(field.codes)) for name, field in by_name.items()})
+    clean = typed.copy()
+    for name, field in by_name.items():
+        clean[name] = pd.Categorical(typed[name], categories=list(field.codes))
+    return clean
