@@ -255,5 +255,5 @@ def test_a_declaration_that_makes_no_sense_is_refused(kind: Any, given: dict[str
 
 @pytest.mark.parametrize("columns", [(), ("label", "x")])
 def test_a_label_isnt_compared_with_itself(columns: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError, match="^columns: "):
+    with pytest.raises(ValueError, match=r"^columns: "):
         ConflictingLabels(columns=columns, label="label")
