@@ -1,0 +1,100 @@
+"""What Kaplan and Meier find of groups of patients, beside what was predicted of them."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.calibration import bins_of
+from training.evidence.share import share
+from training.evidence.survival import Curves, Followed
+from training.report.plots import Band
+
+if TYPE_CHECKING:
+    from lifelines import KaplanMeierFitter
+
+
+def risk_groups(risk: NDArray[Any], cuts: Sequence[float], names: Sequence[str] = ("low risk", "middle risk", "high risk")) -> NDArray[np.str_]:
+    """[items]: the name of each patient's group. Who is at a cut belongs above it.
+
+    `risk` is [items]; `cuts` rise and are one fewer than the names. They are best taken from validation patients: then a group means the same on any
+    others. Raises ValueError where they don't fit.
+    """
+    if len(names) != len(cuts) + 1 or not (np.diff(cuts) > 0).all():
+        message = f"cuts: {len(names) - 1} that rise, for {len(names)} groups, not {list(cuts)}"
+        raise ValueError(message)
+    return np.array(names)[np.searchsorted(cuts, risk, side="right")]
+
+
+def by_group(followed: Followed, groups: NDArray[Any], *, confidence_level: float = 0.95) -> dict[str, Band]:
+    """Kaplan-Meier's curve of each group, with Greenwood's log-log interval (lifelines), for `report.plots.survival`.
+
+    `groups` is [items], each patient's group; the curves come in the order of the groups' first patients. A curve ends with its last patient.
+    Raises ValueError where not each patient has a group.
+    """
+    if groups.shape != followed.event.shape:
+        message = f"groups: one for each of the {len(followed.event)} patients, not {groups.shape}"
+        raise ValueError(message)
+    curves = {}
+    for group in dict.fromkeys(groups.tolist()):
+        fitted = _fitted(followed, groups == group, confidence_level)
+        interval = fitted.confidence_interval_.to_numpy()
+        curves[str(group)] = Band(
+            x=fitted.survival_function_.index.to_numpy(), y=fitted.survival_function_.to_numpy()[:, 0], lower=interval[:, 0], upper=interval[:, 1]
+        )
+    return curves
+
+
+def calibration_at(followed: Followed, curves: Curves, days: float, *, confidence_level: float = 0.95) -> Band:
+    """Ten groups of equally many patients, by the predicted chance of the event by that day: its mean (x), the share that had it (y, with bounds).
+
+    The share is one less Kaplan-Meier's of survival. A group whose last patient was censored before the day isn't known of then, and is left out.
+    Raises ValueError where no group is left.
+    """
+    predicted = 1 - curves.at(days)
+    points = []
+    for rows in bins_of(predicted):
+        survival = _at(followed, rows, days, confidence_level)
+        if survival is not None:
+            value, lower, upper = survival
+            points.append((predicted[rows].mean(), 1 - value, 1 - upper, 1 - lower))
+    if not points:
+        message = f"days: nobody was followed for {days:g} days"
+        raise ValueError(message)
+    x, y, low, high = np.array(points).T
+    return Band(x=x, y=y, lower=low, upper=high)
+
+
+def same_for_all(followed: Followed, edges_days: NDArray[Any], items: int) -> Curves:
+    """Kaplan-Meier's curve of all patients, given to each of `items`: what a model that knows nothing of a patient would say.
+
+    To be fair it is of the patients that the model was fitted to.
+    """
+    fitted = _fitted(followed, np.ones(len(followed.event), bool), 0.95)
+    curve = fitted.survival_function_at_times(edges_days).to_numpy()
+    return Curves(edges_days=edges_days, survival=np.tile(curve, (items, 1)))
+
+
+def _fitted(followed: Followed, rows: NDArray[Any], confidence_level: float) -> "KaplanMeierFitter":
+    from lifelines import KaplanMeierFitter  # noqa: PLC0415 - slow to import
+
+    return KaplanMeierFitter(alpha=1 - confidence_level).fit(followed.time_days[rows], followed.event[rows])
+
+
+def _at(followed: Followed, rows: NDArray[Any], days: float, confidence_level: float) -> tuple[float, float, float] | None:
+    """Survival until that day and its bounds; None where it isn't known."""
+    times, event = followed.time_days[rows], followed.event[rows]
+    last = times.max()
+    if last < days and not event[times == last].any():
+        return None
+    fitted = _fitted(followed, rows, confidence_level)
+    value = float(fitted.survival_function_at_times(days).iloc[0])
+    if 0 < value < 1:
+        interval = fitted.confidence_interval_
+        lower, upper = interval.iloc[int(interval.index.searchsorted(days, side="right")) - 1]
+        return value, float(lower), float(upper)
+    # Greenwood's interval of all or nothing has no width. Wilson's of those that are known of then has.
+    known = int(((times >= days) | event).sum())
+    figure = share("survival", round(value * known), known, confidence_level=confidence_level)
+    return value, figure.lower, figure.upper
