@@ -176,13 +176,13 @@ def _systematic(order: Rows, share: float, random: np.random.Generator) -> Rows:
 
 
 def _rarest(row_patients: Rows, labels: NDArray[Any], patients: int) -> Rows:
-    """[patients], the place of each patient's rarest label in the order of rarity."""
+    """[patients], each one's label that is the rarest of all rows', by its place in the order of labels: so numbers are balanced as well."""
     _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    place = np.empty(len(counts), np.int64)
-    place[np.argsort(counts, kind="stable")] = np.arange(len(counts))
+    by_rarity = np.argsort(counts, kind="stable")
+    rarity = np.argsort(by_rarity)
     rarest = np.full(patients, len(counts))
-    np.minimum.at(rarest, row_patients, place[codes])
-    return rarest
+    np.minimum.at(rarest, row_patients, rarity[codes])
+    return by_rarity[rarest]
 
 
 def _known(what: str, values: NDArray[Any], items: int) -> NDArray[Any]:
