@@ -113,7 +113,7 @@ def test_panderas_schema_takes_typed_columns_only_and_all_of_them(cells: dict[st
 
 def test_to_declare_a_schema_loads_neither_pandas_nor_pandera() -> None:
     """Listing jobs stays fast."""
-    imports = "; ".join(f"import training.quality.{name}" for name in ("check", "cleaning", "fault", "schema", "split"))
+    imports = "; ".join(f"import training.quality.{name}" for name in ("check", "cleaning", "drift", "fault", "schema", "split"))
     program = f"import sys; {imports}; print({{'pandas', 'pandera', 'scipy', 'sklearn'}} & set(sys.modules))"
 
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "set()\n"
