@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 
 
 class Diverged(ArithmeticError):
-    """The loss is no longer a number."""
+    """The loss or a weight is no longer a number."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -69,8 +69,8 @@ def fit(
     Where the folder `checkpoints` holds those of this same fit, it goes on from the newest; where that one had finished, what had come out comes out
     again. They stay when the fit ends: `checkpoint.clear` removes them. Each epoch's figures go below the folder `events`, for TensorBoard.
 
-    Raises ValueError where plan and sources don't go together, NotThisFit where the checkpoints are of another fit, Diverged where the loss is no
-    longer a number, and OSError where a folder can't be used.
+    Raises ValueError where plan and sources don't go together, NotThisFit where the checkpoints are of another fit, Diverged where loss or weights
+    are no longer numbers, and OSError where a folder can't be used.
     """
     import keras  # noqa: PLC0415 - it takes seconds
 
@@ -157,10 +157,9 @@ class _Run:
         """Evaluates, and decides how it goes on."""
         plan, standing, epoch = self.plan, self.standing, self.standing.epoch
         figures = self.network.figures()
-        if not math.isfinite(figures["loss"]):
-            message = (
-                f"the loss is {figures['loss']} in epoch {epoch + 1}: lower the learning rate, clip the gradients, or look for what the data lacks"
-            )
+        # One that isn't a number may hide: a rectifier turns it into 0, and the loss stays finite.
+        if not math.isfinite(figures["loss"]) or not self.network.is_finite():
+            message = f"epoch {epoch + 1}: loss or weights are no numbers any more; lower the learning rate, clip the gradients, or look for gaps"
             raise Diverged(message)
         if self.validation is not None:
             figures |= {f"val_{name}": value for name, value in self.network.evaluate(self.validation).items()}

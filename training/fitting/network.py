@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from training.fitting.plan import Metrics, Plan
 
 if TYPE_CHECKING:
@@ -107,6 +109,10 @@ class Network:
     def figures(self) -> dict[str, float]:
         """Loss and metrics since they were reset."""
         return {name: float(value) for name, value in self.model.get_metrics_result().items()}
+
+    def is_finite(self) -> bool:
+        """Whether every weight is a number."""
+        return all(np.isfinite(weight).all() for weight in self.model.get_weights() if weight.dtype.kind == "f")
 
     @property
     def learning_rate(self) -> float:

@@ -29,6 +29,7 @@ class Source(Protocol):
     def epoch(self, number: int, *, batch_size: int, seed: int | None, first: int = 0) -> "tf.data.Dataset":
         """An epoch's batches from batch `first` on: the same for the same number and seed; in the items' own order where `seed` is None.
 
+        It may be asked more than once for an epoch, and without reading it, for the types of what would come.
         The size of a batch is left open in the element's spec, as `Dataset.batch` leaves it: the step is then traced once for all sizes.
         """
 
