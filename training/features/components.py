@@ -44,7 +44,7 @@ class PrincipalComponents(Step):
             raise ValueError(message)
 
     def fit(self, table: Table, labels: NDArray[Any] | None, *, seed: int) -> FittedStep:  # noqa: ARG002 - a step's
-        """Learns the directions. Raises ValueError for missing values, and for more components than there can be."""
+        """Learns the directions. Raises ValueError for missing values, constant columns only, and more components than there can be."""
         from sklearn.decomposition import PCA  # noqa: PLC0415 - slow to import
 
         taken = table.positions(self.columns)
@@ -53,6 +53,8 @@ class PrincipalComponents(Step):
         if self.count is not None and self.count > min(block.shape):
             message = f"{table.where}: count: of {block.shape[0]} items and {block.shape[1]} columns at most {min(block.shape)} can be made"
             raise ValueError(message)
+        if not np.ptp(block, axis=0).any():
+            raise table.fault(table.columns[taken[0]], "it and the others are the same in every item: there is no direction in which they differ")
         analysis = PCA(n_components=self.count if self.variance is None else self.variance, svd_solver="full").fit(block)
         names = [f"{self.name}_{number}" for number in range(1, analysis.n_components_ + 1)]
         shares = dict(zip(names, map(float, analysis.explained_variance_ratio_), strict=True))

@@ -6,8 +6,8 @@ column in common with any donor gets the column's mean.
 
 Two things are settled here that the library leaves open. Where more donors are equally far than there are places left, they share these places: which
 of them the library takes is up to NumPy's partition and to the last bit of a matrix product, and so would differ from machine to machine. Squared
-distances count as equal within a billionth of the columns' total variance, a million times what rounding does to them. And columns are moved to mean
-0 first, which changes no distance, and keeps digits where a column is far from 0.
+distances are equal within 1e-11 of the columns' total variance, some ten thousand times what rounding does to them. And columns are moved to mean 0
+first, which changes no distance, and keeps digits where a column is far from 0.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from training.features.step import Part, Values
 
 Weights = Literal["uniform", "distance"]
 
-_EQUAL = 1e-9
+_EQUAL = 1e-11
 
 
 def fit_nearest(block: Values, *, neighbours: int, weights: Weights) -> "Nearest":
@@ -29,7 +29,7 @@ def fit_nearest(block: Values, *, neighbours: int, weights: Weights) -> "Nearest
     from sklearn.impute import KNNImputer  # noqa: PLC0415 - slow to import
 
     middle = np.nanmean(block, axis=0)
-    rule = _Rule(neighbours=neighbours, weights=weights, quantum=_EQUAL * (float(np.nanvar(block, axis=0).sum()) or 1.0))
+    rule = _Rule(neighbours=neighbours, weights=weights, tolerance=_EQUAL * (float(np.nanvar(block, axis=0).sum()) or 1.0))
     # The library is asked for every donor with the weights of ours, so that there is nothing that it could choose.
     return Nearest(KNNImputer(n_neighbors=len(block), weights=rule, keep_empty_features=True).fit(block - middle), middle, rule)
 
@@ -40,20 +40,20 @@ class _Rule:
 
     neighbours: int
     weights: Weights
-    quantum: float
+    tolerance: float
 
     def __call__(self, distances: Values) -> Values:
         """[receivers, donors] to as many weights; NaN is a donor without a column in common, and counts for nothing."""
-        squares = np.floor(np.square(distances) / self.quantum + 0.5) * self.quantum
+        squares = np.square(distances)
         places = np.minimum((~np.isnan(squares)).sum(axis=1, keepdims=True), self.neighbours)
         last = np.take_along_axis(np.sort(squares, axis=1), np.maximum(places - 1, 0), axis=1)
-        closer, equal = squares < last, squares == last
+        closer, equal = squares < last - self.tolerance, np.abs(squares - last) <= self.tolerance
         share = (places - closer.sum(axis=1, keepdims=True)) / np.maximum(equal.sum(axis=1, keepdims=True), 1)
         counted = closer + equal * share
         if self.weights == "uniform":
             return counted
-        is_same = squares == 0
-        by_distance = np.where(counted > 0, counted / np.sqrt(np.where(squares > 0, squares, 1.0)), 0.0)
+        is_same = squares <= self.tolerance
+        by_distance = np.where(counted > 0, counted / np.sqrt(np.where(squares > self.tolerance, squares, 1.0)), 0.0)
         return np.where(is_same.any(axis=1, keepdims=True), is_same * 1.0, by_distance)
 
 
@@ -83,7 +83,7 @@ class Nearest(Part):
         common = ops.matmul(is_given, ops.transpose(present))
         squares = ops.matmul(ops.square(given), ops.transpose(present)) + ops.matmul(is_given, ops.transpose(ops.square(donors)))
         squares = ops.maximum(squares - 2.0 * ops.matmul(given, ops.transpose(donors)), 0.0) / ops.maximum(common, 1.0) * block.shape[1]
-        squares = ops.where(common > 0, ops.floor(squares / self.rule.quantum + 0.5) * self.rule.quantum, np.inf)
+        squares = ops.where(common > 0, squares, np.inf)
         columns = np.arange(block.shape[1])
 
         def guess(column: Any) -> Any:  # noqa: ANN401 - tensors
@@ -104,11 +104,13 @@ class Nearest(Part):
         nearest = -ops.top_k(-squares, min(self.rule.neighbours, squares.shape[1]))[0]
         is_place = nearest < np.inf
         last = ops.max(ops.where(is_place, nearest, -1.0), axis=1, keepdims=True)
-        closer, equal = (ops.cast(which, "float64") for which in (squares < last, ops.equal(squares, last)))
+        tolerance = self.rule.tolerance
+        closer, equal = (ops.cast(which, "float64") for which in (squares < last - tolerance, ops.abs(squares - last) <= tolerance))
         left = ops.sum(ops.cast(is_place, "float64"), axis=1, keepdims=True) - ops.sum(closer, axis=1, keepdims=True)
         counted = closer + equal * left / ops.maximum(ops.sum(equal, axis=1, keepdims=True), 1.0)
         if self.rule.weights == "uniform":
             return counted
-        is_same = ops.equal(squares, 0.0)
-        by_distance = ops.where(counted > 0, counted / ops.sqrt(ops.where(counted > 0, ops.maximum(squares, self.rule.quantum), 1.0)), 0.0)
+        is_same = squares <= tolerance
+        # Where is_same is true nothing of this is used, and where counted is 0 there may be infinity.
+        by_distance = counted / ops.sqrt(ops.where(ops.logical_and(counted > 0, squares > tolerance), squares, 1.0))
         return ops.where(ops.any(is_same, axis=1, keepdims=True), ops.cast(is_same, "float64"), by_distance)

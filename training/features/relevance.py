@@ -14,6 +14,7 @@ from training.features.step import Values
 _SUBSAMPLES = 100
 _HELD_OUT = 0.5
 _REPEATS = 10
+_LEAF = 5
 
 
 def is_of_classes(labels: NDArray[Any]) -> bool:
@@ -72,19 +73,19 @@ def _first(path: Values, entering: int) -> NDArray[np.int64]:
 
 
 def permutation(block: Values, labels: NDArray[Any], *, seed: int) -> Values:
-    """How much worse gradient boosting says what it hasn't seen once a column is shuffled (L. Breiman, Mach. Learn. 45:5, 2001).
+    """How much worse a random forest says what it hasn't seen once a column is shuffled (L. Breiman, Mach. Learn. 45:5, 2001).
 
-    It is fitted to half of the items and asked about the other half, which set nothing. The score is the loss in log-likelihood, in nats, or in R².
-    Columns that say the same share it.
+    It is fitted to half of the items and asked about the other half, which set nothing. The score is what is lost in Brier's score, or in R². Columns
+    that say the same share it.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor  # noqa: PLC0415 - slow to import
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor  # noqa: PLC0415 - slow to import
     from sklearn.inspection import permutation_importance  # noqa: PLC0415
     from sklearn.model_selection import train_test_split  # noqa: PLC0415
 
     of_classes = is_of_classes(labels)
     split = train_test_split(block, labels, test_size=_HELD_OUT, random_state=seed, stratify=labels if of_classes else None)
     seen, held_out, seen_labels, held_out_labels = split
-    booster = HistGradientBoostingClassifier if of_classes else HistGradientBoostingRegressor
-    model = booster(random_state=seed, max_iter=50, early_stopping=False).fit(seen, seen_labels)
-    scoring = "neg_log_loss" if of_classes else "r2"
+    forest = RandomForestClassifier if of_classes else RandomForestRegressor
+    model = forest(min_samples_leaf=_LEAF, random_state=seed).fit(seen, seen_labels)
+    scoring = "neg_brier_score" if of_classes else "r2"
     return permutation_importance(model, held_out, held_out_labels, scoring=scoring, n_repeats=_REPEATS, random_state=seed).importances_mean

@@ -48,7 +48,7 @@ class Select(Step):
             raise ValueError(message)
 
     def fit(self, table: Table, labels: NDArray[Any] | None, *, seed: int) -> FittedStep:
-        """Scores the columns. Raises ValueError without labels, for missing values, and where there are too few columns to choose from."""
+        """Scores the columns. Raises ValueError without labels of two classes, for missing values, and for too few columns to choose from."""
         taken = table.positions(self.columns)
         if labels is None:
             message = f"{table.where}: labels are needed to choose by"
@@ -57,6 +57,9 @@ class Select(Step):
             message = f"{table.where}: count: {self.count} of {len(taken)} columns"
             raise ValueError(message)
         block = table.values[:, taken]
+        if relevance.is_of_classes(labels) and np.unique(labels, return_counts=True)[1].min() in (len(labels), 1):
+            message = f"{table.where}: labels: two classes or more, and two items or more of each"
+            raise ValueError(message)
         if self.by == "permutation":
             scores = relevance.permutation(block, labels, seed=seed)
         else:
