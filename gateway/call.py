@@ -5,15 +5,13 @@ and copied in 0.1 where a frozen dataclass of as many fields takes 2.8 and 3.0.
 """
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, StrEnum, auto
+from enum import StrEnum
 
 import msgspec
 
 from gateway.errors import FieldInvalid
-from gateway.manifest import Coding, Manifest
-from gateway.tensor import DType, Tensor
+from gateway.manifest import Manifest
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 # A name that is safe to say back. Anything else could be a patient's, put in the wrong place, or too long for a status.
@@ -25,6 +23,7 @@ MAX_RANK = 254
 # that declares millions is refused before anything is made of them.
 MAX_INPUTS = 1024
 MAX_CHANNELS = 4096
+MAX_FEATURES = 4096
 
 
 def input_field(name: str) -> str:
@@ -154,90 +153,3 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
     manifest: Manifest | None = None
     by_default: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DeclaredTensor:
-    """A tensor as the caller declares it; nothing of it is checked yet. `dtype` None: the caller named no type that there is."""
-
-    dtype: DType | None
-    shape: tuple[int, ...]
-    content: bytes
-    strings: tuple[bytes, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EncodedImage:
-    """An image as a file holds it: PNG or JPEG."""
-
-    content: bytes
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DicomObject:
-    """A DICOM file (PS3.10)."""
-
-    content: bytes
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Channel:
-    """One channel of a time series: `values` oldest first, NaN where missing. Nothing changes them, and they may be the message's own."""
-
-    name: str
-    unit: str
-    values: Sequence[float]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TimeSeries:
-    """A time series; 0 Hz where the caller doesn't know the sampling frequency."""
-
-    channels: tuple[Channel, ...]
-    sampling_frequency_hz: float
-
-
-InputData = DeclaredTensor | EncodedImage | DicomObject | TimeSeries
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Item:
-    """The inputs of one item by name. An input without a value is None."""
-
-    inputs: Mapping[str, InputData | None]
-
-
-class Decision(Enum):
-    """What a finding says about its concept."""
-
-    UNSPECIFIED = auto()
-    PRESENT = auto()
-    ABSENT = auto()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """One statement about the item, read from the output named `output`; `probability` from 0 to 1."""
-
-    output: str
-    code: Coding
-    probability: float
-    decision: Decision
-    operating_point: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Caution:
-    """What a reader should know before relying on an answer: a stable reason, and the same for people."""
-
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
-    """What the model's outputs mean, most probable finding first, and the outputs themselves without the batch dimension."""
-
-    findings: tuple[Finding, ...]
-    warnings: tuple[Caution, ...]
-    outputs: Mapping[str, Tensor]

@@ -23,12 +23,14 @@ from gateway.authenticate import Authenticator
 from gateway.authorize import authorize
 from gateway.backend.client import Backend
 from gateway.backend.watch import StatusWatch
-from gateway.call import Call, Item, Principal, Reading, Route
+from gateway.call import Call, Principal, Route
 from gateway.catalog import Catalog
 from gateway.errors import Code, InternalError, MedserveError, RelayedStatus, TooManyCalls, VersionNotReady
+from gateway.item import Item
 from gateway.metrics import Metrics
 from gateway.preprocess import Preprocessor
 from gateway.preprocess.tensor import require_batches
+from gateway.reading import Caution, Reading
 from gateway.routing import Router
 from gateway.tensor import Tensor
 
@@ -109,18 +111,18 @@ class Pipeline:
             (selector,) = call.selectors
             trail.route = route = self._router.resolve(selector)
             try:
-                outputs = await self._ask(trail, route, item)
+                outputs, warnings = await self._ask(trail, route, item)
             except VersionNotReady:
                 # The version that the gateway chose was unloaded since it last asked: ask, and choose again, once.
                 if not route.by_default:
                     raise
                 await self._status_watch.refresh(route.model)
                 trail.route = route = self._router.resolve(selector)
-                outputs = await self._ask(trail, route, item)
+                outputs, warnings = await self._ask(trail, route, item)
             trail.version = route.version
             if route.manifest is None:
                 raise InternalError("a public call is routed by a manifest")
-            return Inference(request_id=call.request_id, route=route, reading=postprocess.read(route.manifest, outputs))
+            return Inference(request_id=call.request_id, route=route, reading=postprocess.read(route.manifest, outputs, warnings))
 
     async def forward(self, bare: Call, parse: Parse[Write], version_of: Callable[[bytes], int | None]) -> bytes:
         """Passes a call of TensorFlow Serving's API on, routed; its tensors unparsed. Raises MedserveError or RelayedStatus.
@@ -163,18 +165,18 @@ class Pipeline:
         if manifest is not None and call.signature_name in {"", manifest.signature_name}:
             require_batches(manifest, call.declarations)
 
-    async def _ask(self, trail: _Trail, route: Route, item: Item) -> Mapping[str, Tensor]:
-        """Prepares an item as the route's manifest asks, and asks the model server."""
+    async def _ask(self, trail: _Trail, route: Route, item: Item) -> tuple[Mapping[str, Tensor], tuple[Caution, ...]]:
+        """Prepares an item as the route's manifest asks, and asks the model server: its outputs, and what the preparing left to say."""
         if route.manifest is None:
             raise InternalError("a public call is routed by a manifest")
         if self._preprocessor.is_heavy(item):
             loop = asyncio.get_running_loop()
-            tensors = await loop.run_in_executor(self._decoders, self._preprocessor.prepare, route.manifest, item)
+            prepared = await loop.run_in_executor(self._decoders, self._preprocessor.prepare, route.manifest, item)
         else:
-            tensors = self._preprocessor.prepare(route.manifest, item)
+            prepared = self._preprocessor.prepare(route.manifest, item)
         started = time.perf_counter()
         try:
-            return await self._backend.predict(route, tensors, trail.remaining_seconds)
+            return await self._backend.predict(route, prepared.tensors, trail.remaining_seconds), prepared.warnings
         finally:
             self._metrics.observe_backend(route.model, time.perf_counter() - started)
 

@@ -12,98 +12,11 @@ import structlog
 from google.protobuf import json_format
 
 from gateway.catalog import Catalog, Published, PublishedVersion
-from gateway.manifest import (
-    ChannelSpec,
-    Classification,
-    Coding,
-    ColorSpace,
-    ImageInput,
-    InputSpec,
-    Label,
-    Manifest,
-    OutputSpec,
-    TimeSeriesInput,
-    Windowing,
-)
-from gateway.tensor import DType
+from gateway.manifest_file import manifest_of
 from medserve.repository import EXTRA, MANIFEST, MAX_MANIFEST_BYTES, is_number
-from medserve.v1 import manifest_pb2, tensor_pb2
+from medserve.v1 import manifest_pb2
 
 _log = structlog.get_logger("gateway.repository")
-
-_WINDOWING = {
-    manifest_pb2.WINDOWING_UNSPECIFIED: Windowing.FROM_OBJECT,
-    manifest_pb2.WINDOWING_FROM_OBJECT: Windowing.FROM_OBJECT,
-    manifest_pb2.WINDOWING_FIXED: Windowing.FIXED,
-    manifest_pb2.WINDOWING_FULL_RANGE: Windowing.FULL_RANGE,
-}
-_COLOR_SPACE = {
-    manifest_pb2.COLOR_SPACE_MONOCHROME: ColorSpace.MONOCHROME,
-    manifest_pb2.COLOR_SPACE_RGB: ColorSpace.RGB,
-}
-
-
-def manifest_of(message: manifest_pb2.ModelManifest) -> Manifest:
-    """The stages' view of a manifest. Raises ValueError, naming the field, where it can't be served."""
-    return Manifest(
-        name=message.name,
-        version=message.version,
-        signature_name=message.signature_name or "serving_default",
-        inputs=MappingProxyType({spec.name: _input_of(spec) for spec in message.inputs}),
-        outputs=MappingProxyType({spec.name: _output_of(spec) for spec in message.outputs}),
-        weights_digest=message.weights_digest,
-        demonstration_only=message.intended_use.demonstration_only,
-    )
-
-
-def _dtype_of(value: tensor_pb2.DataType.ValueType, field: str) -> DType:
-    try:
-        return DType[tensor_pb2.DataType.Name(value).removeprefix("DATA_TYPE_")]
-    except (KeyError, ValueError):
-        message = f"{field}.data_type: not a type that is served"
-        raise ValueError(message) from None
-
-
-def _input_of(spec: manifest_pb2.InputSpec) -> InputSpec:
-    field = f"inputs[{spec.name!r}]"
-    medium: ImageInput | TimeSeriesInput | None = None
-    if spec.WhichOneof("medium") == "image":
-        if spec.image.color_space not in _COLOR_SPACE or spec.image.windowing not in _WINDOWING:
-            message = f"{field}.image: its colour space or windowing isn't known"
-            raise ValueError(message)
-        medium = ImageInput(
-            color_space=_COLOR_SPACE[spec.image.color_space],
-            windowing=_WINDOWING[spec.image.windowing],
-            window_center=spec.image.window_center,
-            window_width=spec.image.window_width,
-            dicom_modalities=frozenset(spec.image.dicom_modalities),
-        )
-    elif spec.WhichOneof("medium") == "time_series":
-        medium = TimeSeriesInput(
-            channels=tuple(ChannelSpec(name=channel.name, unit=channel.unit) for channel in spec.time_series.channels),
-            sampling_frequency_hz=spec.time_series.sampling_frequency_hz,
-        )
-    return InputSpec(
-        name=spec.name, dtype=_dtype_of(spec.data_type, field), shape=tuple(spec.shape), medium=medium, allows_missing=spec.allows_missing
-    )
-
-
-def _output_of(spec: manifest_pb2.OutputSpec) -> OutputSpec:
-    classification = None
-    if spec.WhichOneof("reading") == "classification":
-        classification = Classification(
-            exclusive=spec.classification.exclusive,
-            labels=tuple(
-                Label(
-                    code=Coding(system=label.code.system, code=label.code.code, display=label.code.display),
-                    operating_point=label.operating_point if label.HasField("operating_point") else None,
-                )
-                for label in spec.classification.labels
-            ),
-        )
-    return OutputSpec(
-        name=spec.name, dtype=_dtype_of(spec.data_type, f"outputs[{spec.name!r}]"), shape=tuple(spec.shape), classification=classification
-    )
 
 
 def read_version(folder: Path) -> PublishedVersion:

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
         Unauthenticated,
         Unavailable,
     )
-    from medserve.inputs import Channel, Dicom, EncodedImage, InputValue, TimeSeries
+    from medserve.inputs import Channel, Dicom, EncodedImage, InputValue, Quantity, Record, TimeSeries
     from medserve.tensors import to_array, to_tensor
-    from medserve.v1.inference_pb2 import Decision, PurposeOfUse
+    from medserve.v1.inference_pb2 import PurposeOfUse
+    from medserve.v1.reading_pb2 import Decision
 
 __all__ = [
     "AsyncClient",
@@ -40,6 +41,8 @@ __all__ = [
     "NotFound",
     "PermissionDenied",
     "PurposeOfUse",
+    "Quantity",
+    "Record",
     "ResourceExhausted",
     "TimeSeries",
     "Unauthenticated",
@@ -63,9 +66,10 @@ _MODULES = {
         "Unauthenticated",
         "Unavailable",
     ),
-    "medserve.inputs": ("Channel", "Dicom", "EncodedImage", "InputValue", "TimeSeries"),
+    "medserve.inputs": ("Channel", "Dicom", "EncodedImage", "InputValue", "Quantity", "Record", "TimeSeries"),
     "medserve.tensors": ("to_array", "to_tensor"),
-    "medserve.v1.inference_pb2": ("Decision", "PurposeOfUse"),
+    "medserve.v1.inference_pb2": ("PurposeOfUse",),
+    "medserve.v1.reading_pb2": ("Decision",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

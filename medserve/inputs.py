@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar, cast
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from medserve.tensors import to_tensor
-from medserve.v1 import inference_pb2
+from medserve.v1 import input_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +63,64 @@ class TimeSeries:
 
     Attributes:
         channels: the channels, in any order.
-        sampling_frequency_hz: how often each was sampled; 0 where that isn't known, which only a model that counts samples takes.
+        sampling_frequency_hz: how often each was sampled; 0 where that isn't known, which only a model that counts samples takes, or where
+            `times_seconds` says it.
+        times_seconds: when each sample was taken, in seconds after any moment, rising; for a model that resamples. Empty where evenly spaced.
     """
 
     channels: Sequence[Channel]
     sampling_frequency_hz: float = 0.0
+    times_seconds: Sequence[float] | NDArray[Any] = field(default=(), repr=False)
 
     @classmethod
     def from_json(cls, content: bytes | str) -> Self:
         """Reads `{"channels": [{"name": "II", "unit": "mV", "values": [0.1, null]}], "sampling_frequency_hz": 250}`; null where a value is missing.
 
-        Raises ValueError, which names the place, for anything else.
+        `"times_seconds": [0, 0.5, 1.5]` stands in for the frequency. Raises ValueError, which names the place, for anything else.
         """
-        try:
-            document = msgspec.json.decode(content, type=_Document)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            message = f"not a time series: {error}"
-            raise ValueError(message) from None
+        document = _decoded(content, _SeriesDocument, "a time series")
         channels = [
             Channel(name=channel.name, unit=channel.unit, values=[math.nan if value is None else value for value in channel.values])
             for channel in document.channels
         ]
-        return cls(channels=tuple(channels), sampling_frequency_hz=document.sampling_frequency_hz)
+        return cls(channels=tuple(channels), sampling_frequency_hz=document.sampling_frequency_hz, times_seconds=document.times_seconds)
+
+    @classmethod
+    def read(cls, path: str | PathLike[str]) -> Self:
+        """Reads a JSON file, as `from_json`. Raises OSError or ValueError."""
+        return cls.from_json(Path(path).read_bytes())
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number and its unit in UCUM, for example `Quantity(1.2, "mg/dL")`; NaN: missing."""
+
+    value: float = field(repr=False)
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Clinical features of one patient by their names in the manifest.
+
+    Each is a `Quantity`, a number without a unit, the code of a category, or None where it is missing, as is what isn't there.
+    """
+
+    features: Mapping[str, Quantity | float | str | None] = field(repr=False)
+
+    @classmethod
+    def from_json(cls, content: bytes | str) -> Self:
+        """Reads `{"features": {"creatinine": {"value": 1.2, "unit": "mg/dL"}, "score": 3, "sex": "female", "weight": null}}`.
+
+        Raises ValueError, which names the place, for anything else.
+        """
+        document = _decoded(content, _RecordDocument, "a record")
+        return cls(
+            {
+                name: Quantity(feature.value, feature.unit) if isinstance(feature, _QuantityDocument) else feature
+                for name, feature in document.features.items()
+            }
+        )
 
     @classmethod
     def read(cls, path: str | PathLike[str]) -> Self:
@@ -98,36 +134,60 @@ class _ChannelDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     values: list[float | None]
 
 
-class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _SeriesDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channels: list[_ChannelDocument]
     sampling_frequency_hz: float = 0.0
+    times_seconds: list[float] = []
 
 
-InputValue = NDArray[Any] | EncodedImage | Dicom | TimeSeries
+class _QuantityDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    value: float
+    unit: str = ""
 
 
-def to_input(value: object) -> inference_pb2.Input:
+class _RecordDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    features: dict[str, _QuantityDocument | float | str | None]
+
+
+Document = TypeVar("Document")
+
+
+def _decoded(content: bytes | str, kind: type[Document], what: str) -> Document:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        message = f"not {what}: {error}"
+        raise ValueError(message) from None
+
+
+InputValue = NDArray[Any] | EncodedImage | Dicom | TimeSeries | Record
+
+
+def to_input(value: object) -> input_pb2.Input:
     """The message of one `InputValue`. An array is the model's own tensor, without the batch dimension.
 
     Raises TypeError for a value of any other type and for an array that can't travel, ValueError for a channel that is no series.
     """
     match value:
         case EncodedImage(content=content):
-            return inference_pb2.Input(image=inference_pb2.EncodedImage(content=content))
+            return input_pb2.Input(image=input_pb2.EncodedImage(content=content))
         case Dicom(content=content):
-            return inference_pb2.Input(dicom=inference_pb2.DicomObject(content=content))
+            return input_pb2.Input(dicom=input_pb2.DicomObject(content=content))
         case TimeSeries():
             channels = [_channel_message(channel) for channel in value.channels]
-            series = inference_pb2.TimeSeries(channels=channels, sampling_frequency_hz=value.sampling_frequency_hz)
-            return inference_pb2.Input(time_series=series)
+            times = _numbers(value.times_seconds, "the times")
+            series = input_pb2.TimeSeries(channels=channels, sampling_frequency_hz=value.sampling_frequency_hz, times_seconds=times)
+            return input_pb2.Input(time_series=series)
+        case Record(features=features):
+            return input_pb2.Input(record=input_pb2.Record(features={name: _feature_message(name, feature) for name, feature in features.items()}))
         case np.ndarray():
-            return inference_pb2.Input(tensor=to_tensor(value))
+            return input_pb2.Input(tensor=to_tensor(value))
         case _:
-            message = f"a {type(value).__name__} is no input: send a numpy array, EncodedImage, Dicom or TimeSeries"
+            message = f"a {type(value).__name__} is no input: send a numpy array, EncodedImage, Dicom, TimeSeries or Record"
             raise TypeError(message)
 
 
-def to_inputs(values: Mapping[str, InputValue]) -> dict[str, inference_pb2.Input]:
+def to_inputs(values: Mapping[str, InputValue]) -> dict[str, input_pb2.Input]:
     """The messages of all inputs by name. Raises TypeError or ValueError, which name the input."""
     inputs = {}
     for name, value in values.items():
@@ -139,9 +199,29 @@ def to_inputs(values: Mapping[str, InputValue]) -> dict[str, inference_pb2.Input
     return inputs
 
 
-def _channel_message(channel: Channel) -> inference_pb2.Channel:
-    values = np.asarray(channel.values, dtype=np.float64)
-    if values.ndim != 1:
-        message = f'channel "{channel.name}" has {values.ndim} dimensions: its values are one series'
+def _channel_message(channel: Channel) -> input_pb2.Channel:
+    return input_pb2.Channel(name=channel.name, unit=channel.unit, values=_numbers(channel.values, f'channel "{channel.name}"'))
+
+
+def _numbers(values: Sequence[float] | NDArray[Any], what: str) -> list[float]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1:
+        message = f"{what} has {array.ndim} dimensions: its values are one series"
         raise ValueError(message)
-    return inference_pb2.Channel(name=channel.name, unit=channel.unit, values=values.tolist())
+    return cast("list[float]", array.tolist())
+
+
+def _feature_message(name: str, feature: object) -> input_pb2.Feature:
+    match feature:
+        case None:
+            return input_pb2.Feature()
+        case Quantity(value=value, unit=unit):
+            return input_pb2.Feature(quantity=input_pb2.Quantity(value=value, unit=unit))
+        case str():
+            return input_pb2.Feature(category=feature)
+        # A bool is a number to Python, and may be either category to a model.
+        case int() | float() | np.integer() | np.floating() if not isinstance(feature, bool):
+            return input_pb2.Feature(quantity=input_pb2.Quantity(value=float(feature)))
+        case _:
+            message = f'feature "{name}" is a {type(feature).__name__}: send a Quantity, a number without a unit, a category as a str, or None'
+            raise TypeError(message)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medserve.v1 import manifest_pb2, tensor_pb2
+from medserve.v1 import coding_pb2, manifest_output_pb2, manifest_pb2, tensor_pb2
 from training.augmentation import Layers
 from training.baseline import Baseline
 from training.gates import Gate, Latency, ManifestComplete, TrainToServe
@@ -105,15 +105,15 @@ class Job:
     draw: Callable[[NDArray[Any], str], str]
 
 
-def softmax_output(system: str, classes: Mapping[str, str]) -> manifest_pb2.OutputSpec:
+def softmax_output(system: str, classes: Mapping[str, str]) -> manifest_output_pb2.OutputSpec:
     """The output `probabilities` of a softmax: float32, one for each class, summing to one.
 
     `classes` maps each class's code in the coding system `system` to its name for people, in the order of the network's last layer.
     """
-    labels = [manifest_pb2.Label(code=manifest_pb2.Coding(system=system, code=code, display=display)) for code, display in classes.items()]
-    return manifest_pb2.OutputSpec(
+    labels = [manifest_output_pb2.Label(code=coding_pb2.Coding(system=system, code=code, display=display)) for code, display in classes.items()]
+    return manifest_output_pb2.OutputSpec(
         name="probabilities",
         data_type=tensor_pb2.DATA_TYPE_FLOAT32,
         shape=[len(labels)],
-        classification=manifest_pb2.Classification(exclusive=True, labels=labels),
+        classification=manifest_output_pb2.Classification(exclusive=True, labels=labels),
     )

@@ -1,11 +1,16 @@
-"""From the model's outputs to what they mean."""
+"""From the model's outputs to what they mean: one file a reading."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from gateway.call import Caution, Reading
 from gateway.errors import BackendAnswerInvalid
-from gateway.manifest import Manifest, OutputSpec
+from gateway.manifest import Classification, ForecastReading, Manifest, NoveltyReading, OutputSpec, SurvivalReading, TreatmentReading
 from gateway.postprocess.findings import findings_of
+from gateway.postprocess.forecast import forecasts_of
+from gateway.postprocess.novelty import novelty_of
+from gateway.postprocess.survival import survival_of
+from gateway.postprocess.treatment import ranking_of
+from gateway.reading import Caution, Finding, Forecast, Novelty, Reading, SurvivalCurve, TreatmentRanking
 from gateway.tensor import Tensor
 
 __all__ = ["read"]
@@ -13,22 +18,52 @@ __all__ = ["read"]
 _DEMONSTRATION_ONLY = Caution(
     reason="DEMONSTRATION_ONLY", message="This model is a technical demonstration: no patient's care may rest on its answers."
 )
+_OUT_OF_DISTRIBUTION = Caution(
+    reason="OUT_OF_DISTRIBUTION",
+    message="This item is unlike the data that the model was fitted to: its answer may be wrong in ways that nobody measured.",
+)
+
+Kind = TypeVar("Kind")
+
+# What each reading of the manifest makes of its output and of those that it is read with.
+_READINGS: dict[type, Callable[[str, Any, Mapping[str, Tensor]], Sequence[Any]]] = {
+    Classification: findings_of,
+    SurvivalReading: survival_of,
+    TreatmentReading: ranking_of,
+    ForecastReading: forecasts_of,
+    NoveltyReading: novelty_of,
+}
 
 
-def read(manifest: Manifest, outputs: Mapping[str, Tensor]) -> Reading:
-    """What `outputs`, each without a batch dimension, say by the manifest: findings, most probable first, and cautions.
+def read(manifest: Manifest, outputs: Mapping[str, Tensor], warnings: Sequence[Caution] = ()) -> Reading:
+    """What `outputs`, each without a batch dimension, say by the manifest; findings are in order, the most probable first.
 
-    Raises BackendAnswerInvalid where an output is missing, unknown, of another type or shape, or no probability where it should be one.
+    `warnings` are what there was to say before the model was asked. Raises BackendAnswerInvalid where an output is missing, unknown, of another
+    type or shape, or holds numbers that can't be what the manifest says they are.
     """
     if outputs.keys() != manifest.outputs.keys():
         message = f"the model server didn't answer with the manifest's outputs, {', '.join(manifest.outputs)}: publish the version again"
         raise BackendAnswerInvalid(message)
     for name, spec in manifest.outputs.items():
         _require_declared(spec, outputs[name])
-    findings = [finding for name, spec in manifest.outputs.items() if spec.classification for finding in findings_of(spec, outputs[name])]
-    # Python's sort is stable: equals stay in the manifest's order.
-    findings.sort(key=lambda finding: -finding.probability)
-    return Reading(findings=tuple(findings), warnings=(_DEMONSTRATION_ONLY,) if manifest.demonstration_only else (), outputs=dict(outputs))
+    found = [read for name, spec in manifest.outputs.items() if spec.reading for read in _READINGS[type(spec.reading)](name, spec.reading, outputs)]
+    novelties = _of(Novelty, found)
+    demonstration = (_DEMONSTRATION_ONLY,) if manifest.demonstration_only else ()
+    novel = (_OUT_OF_DISTRIBUTION,) if any(novelty.is_out_of_distribution for novelty in novelties) else ()
+    return Reading(
+        # Python's sort is stable: equals stay in the manifest's order.
+        findings=tuple(sorted(_of(Finding, found), key=lambda finding: -finding.probability)),
+        survival_curves=_of(SurvivalCurve, found),
+        treatment_rankings=_of(TreatmentRanking, found),
+        forecasts=_of(Forecast, found),
+        novelties=novelties,
+        warnings=(*novel, *warnings, *demonstration),
+        outputs=dict(outputs),
+    )
+
+
+def _of(kind: type[Kind], found: Sequence[Any]) -> tuple[Kind, ...]:
+    return tuple(each for each in found if isinstance(each, kind))
 
 
 def _require_declared(spec: OutputSpec, tensor: Tensor) -> None:

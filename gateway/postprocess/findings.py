@@ -1,42 +1,38 @@
 """The probabilities of a classification as findings."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from gateway.call import Decision, Finding
 from gateway.errors import BackendAnswerInvalid
-from gateway.manifest import Classification, Label, OutputSpec
+from gateway.manifest import Classification, Label
+from gateway.postprocess.numbers import probabilities_of
+from gateway.reading import ConformalMembership, Decision, Finding
 from gateway.tensor import Tensor
 
-# A softmax or sigmoid in float32 strays from [0, 1] by rounding, some 1e-7; in float16 by some 5e-4.
-_PROBABILITY_TOLERANCE = 1e-3
+# A softmax in float16 strays from one by some 5e-4.
 _SUM_TOLERANCE = 1e-3
 
 
-def findings_of(spec: OutputSpec, tensor: Tensor) -> list[Finding]:
-    """One finding for each label of `spec`'s classification, in its order; `tensor` is a floating vector of as many.
+def findings_of(name: str, classification: Classification, outputs: Mapping[str, Tensor]) -> list[Finding]:
+    """One finding for each label of the output `name`, in their order; it is a floating vector of as many.
 
     Raises BackendAnswerInvalid where a number is no probability, or exclusive labels don't sum to one.
     """
-    classification = spec.classification
-    if classification is None:
-        return []
-    probabilities = tensor.array.astype(np.float64)
-    # NaN compares false, so it fails as well.
-    if not ((probabilities >= -_PROBABILITY_TOLERANCE) & (probabilities <= 1 + _PROBABILITY_TOLERANCE)).all():
-        message = f'output "{spec.name}" holds numbers that are no probabilities: the model is at fault, so ask for another version'
+    raw = outputs[name].array.astype(np.float64)
+    probabilities = probabilities_of(name, raw)
+    if classification.exclusive and abs(raw.sum() - 1) > _SUM_TOLERANCE:
+        message = f'the probabilities of output "{name}" don\'t sum to one: the model is at fault, so ask for another version'
         raise BackendAnswerInvalid(message)
-    if classification.exclusive and abs(probabilities.sum() - 1) > _SUM_TOLERANCE:
-        message = f'the probabilities of output "{spec.name}" don\'t sum to one: the model is at fault, so ask for another version'
-        raise BackendAnswerInvalid(message)
-    probabilities = probabilities.clip(0, 1)
     most_probable = int(probabilities.argmax()) if probabilities.size else -1
     return [
         Finding(
-            output=spec.name,
+            output=name,
             code=label.code,
             probability=probability,
             decision=_decide(classification, label, probability, is_most_probable=index == most_probable),
             operating_point=label.operating_point,
+            conformal=_membership(classification, label, probability),
         )
         for index, (label, probability) in enumerate(zip(classification.labels, probabilities.tolist(), strict=True))
     ]
@@ -48,3 +44,9 @@ def _decide(classification: Classification, label: Label, probability: float, *,
     if classification.exclusive:
         return Decision.PRESENT if is_most_probable else Decision.ABSENT
     return Decision.UNSPECIFIED
+
+
+def _membership(classification: Classification, label: Label, probability: float) -> ConformalMembership | None:
+    if label.conformal_threshold is None:
+        return None
+    return ConformalMembership(in_set=1 - probability <= label.conformal_threshold, confidence_level=classification.conformal_confidence_level)

@@ -1,36 +1,61 @@
 """From what the caller sent to the tensors that the model takes: what depends on the medium, and nothing that depends on the data.
 
 Resizing and normalising are inside the SavedModel. Here a caller's input is bounded, decoded and checked against the manifest, one file
-a medium: `tensor.py`, `image.py`, `dicom.py` (with `grey.py` and `codestream.py`), `time_series.py`; `pixels.py` is what images share.
+a medium: `tensor.py`, `image.py`, `dicom.py` (with `grey.py` and `codestream.py`), `time_series.py` (with `resampling.py`), `record.py`; `pixels.py`
+is what images share.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from gateway.call import DeclaredTensor, DicomObject, EncodedImage, InputData, Item, TimeSeries, input_field
+from gateway.call import input_field
 from gateway.errors import InputFormNotAccepted, InputMissing, InputUnknown
-from gateway.manifest import ImageInput, InputSpec, Manifest, TimeSeriesInput
-from gateway.preprocess import image, tensor, time_series
+from gateway.item import DeclaredTensor, DicomObject, EncodedImage, InputData, Item, Record, TimeSeries
+from gateway.manifest import ImageInput, InputSpec, Manifest, RecordInput, TimeSeriesInput
+from gateway.preprocess import image, record, tensor, time_series
 from gateway.preprocess.bounds import InputLimits
+from gateway.reading import Caution
 from gateway.tensor import Tensor
 
-__all__ = ["InputLimits", "Preprocessor"]
+__all__ = ["InputLimits", "Prepared", "Preprocessor"]
 
 
-def _prepare_dicom(spec: InputSpec, value: DicomObject, limits: InputLimits) -> Tensor:
+# A tensor, and what a reader of the answer should know of how it came about.
+_Prepared = tuple[Tensor, tuple[Caution, ...]]
+
+
+def _prepare_tensor(spec: InputSpec, value: DeclaredTensor, limits: InputLimits) -> _Prepared:
+    return tensor.prepare(spec, value, limits), ()
+
+
+def _prepare_image(spec: InputSpec, value: EncodedImage, limits: InputLimits) -> _Prepared:
+    return image.prepare(spec, value, limits), ()
+
+
+def _prepare_dicom(spec: InputSpec, value: DicomObject, limits: InputLimits) -> _Prepared:
     # pydicom's dictionaries and the decoders take half a second and tens of megabytes, which a gateway without DICOM never pays.
     from gateway.preprocess import dicom  # noqa: PLC0415
 
-    return dicom.prepare(spec, value, limits)
+    return dicom.prepare(spec, value, limits), ()
 
 
 # What each form is called in a request, which media of the manifest take it, and what turns it into a tensor.
-_FORMS: dict[type, tuple[str, tuple[type, ...], Callable[[InputSpec, Any, InputLimits], Tensor]]] = {
-    DeclaredTensor: ("tensor", (type(None), ImageInput, TimeSeriesInput), tensor.prepare),
-    EncodedImage: ("image", (ImageInput,), image.prepare),
+_FORMS: dict[type, tuple[str, tuple[type, ...], Callable[[InputSpec, Any, InputLimits], _Prepared]]] = {
+    DeclaredTensor: ("tensor", (type(None), ImageInput, TimeSeriesInput, RecordInput), _prepare_tensor),
+    EncodedImage: ("image", (ImageInput,), _prepare_image),
     DicomObject: ("dicom", (ImageInput,), _prepare_dicom),
     TimeSeries: ("time_series", (TimeSeriesInput,), time_series.prepare),
+    Record: ("record", (RecordInput,), record.prepare),
 }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """The tensors of one item by input name, in the manifest's order, without a batch dimension; and what the answer has to be read with."""
+
+    tensors: Mapping[str, Tensor]
+    warnings: tuple[Caution, ...]
 
 
 class Preprocessor:
@@ -40,8 +65,8 @@ class Preprocessor:
         """Takes the bounds on what an input may declare."""
         self._limits = limits
 
-    def prepare(self, manifest: Manifest, item: Item) -> dict[str, Tensor]:
-        """The tensors of one item by input name, in the manifest's order, without a batch dimension.
+    def prepare(self, manifest: Manifest, item: Item) -> Prepared:
+        """The tensors of one item.
 
         Each has exactly the manifest's dtype and its shape, with free dimensions resolved. Raises an InputError, or TooManyElements.
         """
@@ -49,7 +74,11 @@ class Preprocessor:
             if name not in manifest.inputs:
                 message = f"the model has no such input: it takes {_listed(manifest)}"
                 raise InputUnknown(message, field=input_field(name))
-        return {name: self._prepare_input(spec, item.inputs.get(name)) for name, spec in manifest.inputs.items()}
+        prepared = {name: self._prepare_input(spec, item.inputs.get(name)) for name, spec in manifest.inputs.items()}
+        return Prepared(
+            tensors={name: made for name, (made, _) in prepared.items()},
+            warnings=tuple(caution for _, cautions in prepared.values() for caution in cautions),
+        )
 
     def is_heavy(self, item: Item) -> bool:
         """Whether an item takes long enough to decode that it belongs on a thread."""
@@ -58,7 +87,7 @@ class Preprocessor:
             for value in item.inputs.values()
         )
 
-    def _prepare_input(self, spec: InputSpec, value: InputData | None) -> Tensor:
+    def _prepare_input(self, spec: InputSpec, value: InputData | None) -> _Prepared:
         if value is None:
             message = f"the model needs this input: send it as {_accepted(spec)}"
             raise InputMissing(message, field=f'inputs["{spec.name}"]')

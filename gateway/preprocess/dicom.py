@@ -19,8 +19,8 @@ from pydicom import config, uid
 from pydicom.dataset import FileDataset
 from pydicom.filereader import read_dataset
 
-from gateway.call import DicomObject
 from gateway.errors import DicomNotSupported, DicomUnreadable, DicomWithoutPixels, InternalError, MedserveError, TooManyElements
+from gateway.item import DicomObject
 from gateway.manifest import ImageInput, InputSpec
 from gateway.preprocess import codestream, grey
 from gateway.preprocess.bounds import InputLimits, require_at_most

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from gateway.call import EncodedImage
 from gateway.errors import ImageUndecodable, InternalError, MedserveError, TooManyElements
+from gateway.item import EncodedImage
 from gateway.manifest import ImageInput, InputSpec
 from gateway.preprocess.bounds import InputLimits, require_at_most
 from gateway.preprocess.pixels import to_bytes_range, to_tensor

@@ -5,8 +5,9 @@ from math import prod
 
 import numpy as np
 
-from gateway.call import DeclaredTensor, TensorDeclaration
+from gateway.call import TensorDeclaration
 from gateway.errors import ContentSizeMismatch, DtypeMismatch, ShapeMismatch, ValueNotFinite
+from gateway.item import DeclaredTensor
 from gateway.manifest import InputSpec, Manifest
 from gateway.preprocess.bounds import InputLimits, require_at_most
 from gateway.tensor import DType, Tensor

@@ -1,15 +1,28 @@
-"""A time series to a tensor [samples, channels], with channels matched by name."""
+"""A time series to a tensor [samples, channels], with channels matched by name, units converted, and resampled where the manifest says how."""
 
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gateway.call import TimeSeries
-from gateway.errors import ChannelsMismatch, InternalError, SamplingFrequencyMismatch, UnitMismatch
-from gateway.manifest import InputSpec, TimeSeriesInput
+from gateway.errors import (
+    ChannelsMismatch,
+    GapTooLong,
+    InternalError,
+    SamplingFrequencyMismatch,
+    ShapeMismatch,
+    TimesInvalid,
+    UnitMismatch,
+    ValueNotFinite,
+)
+from gateway.item import Channel, TimeSeries
+from gateway.manifest import ChannelSpec, InputSpec, TimeSeriesInput
+from gateway.preprocess import resampling
 from gateway.preprocess.bounds import InputLimits, require_at_most
 from gateway.preprocess.tensor import require_finite, require_shape
+from gateway.reading import Caution
 from gateway.tensor import Tensor
+from gateway.units import Conversion, conversion
 
 # Two frequencies that differ by less drift apart by less than one sample in a million: the same clock, rounded.
 _FREQUENCY_TOLERANCE = 1e-6
@@ -18,44 +31,144 @@ _FREQUENCY_TOLERANCE = 1e-6
 _LONG_VALUES = 10_000
 # One conversion holds the interpreter from its start to its end, on whichever thread: so many values at a time, and others get their turn.
 _BLOCK_SAMPLES = 10_000
+# Sums of so many values stay below infinity.
+_HEADROOM = 1e12
+# 300 years. Beyond it a moment is no time but a mistake, and its arithmetic overflows.
+_MAX_SECONDS = 1e10
 
 
 def is_long(series: TimeSeries) -> bool:
     """Whether a series takes long enough to convert that it belongs on a thread."""
-    return sum(len(channel.values) for channel in series.channels) > _LONG_VALUES
+    return sum(len(channel.values) for channel in series.channels) + len(series.times_seconds) > _LONG_VALUES
 
 
-def prepare(spec: InputSpec, series: TimeSeries, limits: InputLimits) -> Tensor:
-    """The samples of every channel of the manifest, in its order.
+def prepare(spec: InputSpec, series: TimeSeries, limits: InputLimits) -> tuple[Tensor, tuple[Caution, ...]]:
+    """The samples of every channel of the manifest, in its order, and what a reader should know of how they were made.
 
-    Raises TooManyElements, ChannelsMismatch, UnitMismatch, SamplingFrequencyMismatch, ShapeMismatch or ValueNotFinite.
+    Raises TooManyElements, ChannelsMismatch, UnitMismatch, SamplingFrequencyMismatch, TimesInvalid, GapTooLong, ShapeMismatch or ValueNotFinite.
     """
     medium = spec.medium
     if not isinstance(medium, TimeSeriesInput):
         message = "a time series is only prepared for a time series input"
         raise InternalError(message)
     field = f'inputs["{spec.name}"].time_series'
-    values_in_all = sum(len(channel.values) for channel in series.channels)
+    values_in_all = sum(len(channel.values) for channel in series.channels) + len(series.times_seconds)
     require_at_most(limits.max_elements, [values_in_all], unit="values", field=f"{field}.channels")
     _require_channels(series, medium, field)
-    _require_frequency(series.sampling_frequency_hz, medium.sampling_frequency_hz, f"{field}.sampling_frequency_hz")
     channels = {channel.name: channel for channel in series.channels}
-    for wanted in medium.channels:
-        if channels[wanted.name].unit != wanted.unit:
-            message = f'the model takes channel "{wanted.name}" in "{wanted.unit}" (UCUM), another unit came: convert the values'
-            raise UnitMismatch(message, field=f'{field}.channels["{wanted.name}"].unit')
-    samples = len(series.channels[0].values)
-    require_shape((samples, len(medium.channels)), spec, field=f"{field}.channels")
-    values = np.empty((samples, len(medium.channels)), dtype=spec.dtype.numpy)
+    conversions = [_conversion_of(channels[wanted.name], wanted, field) for wanted in medium.channels]
+    if medium.max_gap_seconds is None:
+        _require_as_it_is(series, medium, field)
+        samples = len(series.channels[0].values)
+        require_shape((samples, len(medium.channels)), spec, field=f"{field}.channels")
+        values = _columns(channels, medium, conversions, samples)
+        cautions: tuple[Caution, ...] = ()
+    else:
+        times = _times_of(series, field)
+        samples = _samples_of(spec, medium, times, limits)
+        came = _columns(channels, medium, conversions, len(times))
+        _require_sizes(came, spec, field)
+        is_on_grid = not len(series.times_seconds) and math.isclose(
+            series.sampling_frequency_hz, medium.sampling_frequency_hz, rel_tol=_FREQUENCY_TOLERANCE
+        )
+        is_as_it_is = is_on_grid and len(came) >= samples and not np.isnan(came).any()
+        values = came[len(came) - samples :] if is_as_it_is else _resampled(medium, times, came, samples)
+        cautions = _checked(spec, medium, values, times, field)
     # A value too large for the model's type becomes an infinity here, which is refused right below.
     with np.errstate(over="ignore"):
-        for column, wanted in enumerate(medium.channels):
-            for start in range(0, samples, _BLOCK_SAMPLES):
-                block = slice(start, start + _BLOCK_SAMPLES)
-                values[block, column] = channels[wanted.name].values[block]
-    tensor = Tensor.of(values)
+        tensor = Tensor.of(values.astype(spec.dtype.numpy, copy=False))
     require_finite(tensor, spec, field=f"{field}.channels")
-    return tensor
+    return tensor, cautions
+
+
+def _columns(channels: dict[str, Channel], medium: TimeSeriesInput, conversions: list[Conversion], samples: int) -> NDArray[np.float64]:
+    """The values in the manifest's units, [samples, channels]."""
+    values = np.empty((samples, len(medium.channels)))
+    for column, (wanted, convert) in enumerate(zip(medium.channels, conversions, strict=True)):
+        for start in range(0, samples, _BLOCK_SAMPLES):
+            block = slice(start, start + _BLOCK_SAMPLES)
+            values[block, column] = channels[wanted.name].values[block]
+        if convert != Conversion():
+            values[:, column] = values[:, column] * convert.factor + convert.offset
+    return values
+
+
+def _samples_of(spec: InputSpec, medium: TimeSeriesInput, times: NDArray[np.float64], limits: InputLimits) -> int:
+    """How many samples the tensor has. Raises TooManyElements: two moments that lie a century apart make a grid that nobody has room for."""
+    if spec.shape[0] >= 0:
+        return spec.shape[0]
+    samples = resampling.samples_of(times, medium.sampling_frequency_hz)
+    require_at_most(limits.max_elements, [samples, len(medium.channels)], unit="values", field=f'inputs["{spec.name}"].time_series.times_seconds')
+    return samples
+
+
+def _require_sizes(values: NDArray[np.float64], spec: InputSpec, field: str) -> None:
+    if (np.abs(values) > np.finfo(spec.dtype.numpy).max / _HEADROOM).any():
+        message = "a value is infinite or too large for the model: send a number, or NaN where a value is missing"
+        raise ValueNotFinite(message, field=f"{field}.channels")
+
+
+def _resampled(medium: TimeSeriesInput, times: NDArray[np.float64], came: NDArray[np.float64], samples: int) -> NDArray[np.float64]:
+    """The values on the model's grid, [samples, channels]."""
+    frequency_hz = medium.sampling_frequency_hz
+    moments = resampling.grid(times, frequency_hz=frequency_hz, samples=samples)
+    gap = medium.max_gap_seconds or 0.0
+    return np.column_stack([resampling.resample(times, column, moments, frequency_hz=frequency_hz, max_gap_seconds=gap) for column in came.T])
+
+
+def _checked(spec: InputSpec, medium: TimeSeriesInput, values: NDArray[np.float64], times: NDArray[np.float64], field: str) -> tuple[Caution, ...]:
+    """What there is to say of the resampled values. Raises GapTooLong where some are missing and the model needs all."""
+    samples, frequency_hz = len(values), medium.sampling_frequency_hz
+    missing = int(np.isnan(values).any(axis=1).sum())
+    if missing and not spec.allows_missing:
+        message = (
+            f"the series is too short, or a channel has no value for more than {medium.max_gap_seconds:g} s, so that it can't be brought to "
+            f"{frequency_hz:g} Hz{f' and {samples} samples' if spec.shape[0] >= 0 else ''}: send a longer series, or one without that gap"
+        )
+        raise GapTooLong(message, field=f"{field}.channels")
+    cautions = []
+    if (times[-1] - times[0]) * frequency_hz > samples:
+        message = f"The series is longer than the model reads: its latest {samples / frequency_hz:g} s were read."
+        cautions.append(Caution(reason="SERIES_CUT", message=message))
+    if missing:
+        message = f"{missing} of {samples} samples lie in gaps that are too long to bridge, or outside of the series, and count as missing."
+        cautions.append(Caution(reason="SERIES_GAPS", message=message))
+    return tuple(cautions)
+
+
+def _times_of(series: TimeSeries, field: str) -> NDArray[np.float64]:
+    """When each sample was taken, in seconds. Raises TimesInvalid or SamplingFrequencyMismatch."""
+    samples = len(series.channels[0].values)
+    if not samples:
+        message = "the series is empty: send the samples that there are"
+        raise ShapeMismatch(message, field=f"{field}.channels")
+    if not len(series.times_seconds):
+        if not (0 < series.sampling_frequency_hz < math.inf):
+            message = "neither a sampling frequency nor times came: say how often or when the series was sampled"
+            raise SamplingFrequencyMismatch(message, field=f"{field}.sampling_frequency_hz")
+        return np.arange(samples, dtype=np.float64) / series.sampling_frequency_hz
+    if series.sampling_frequency_hz:
+        message = "a sampling frequency and times came: send one of them"
+        raise TimesInvalid(message, field=f"{field}.times_seconds")
+    if len(series.times_seconds) != samples:
+        message = "there are not as many times as values: send one for each sample"
+        raise TimesInvalid(message, field=f"{field}.times_seconds")
+    times = np.empty(samples)
+    for start in range(0, samples, _BLOCK_SAMPLES):
+        block = slice(start, start + _BLOCK_SAMPLES)
+        times[block] = series.times_seconds[block]
+    if not ((np.abs(times) <= _MAX_SECONDS).all() and (np.diff(times) > 0).all()):
+        message = "a time isn't later than the one before, or is no number: send the samples oldest first, each once"
+        raise TimesInvalid(message, field=f"{field}.times_seconds")
+    return times
+
+
+def _conversion_of(channel: Channel, wanted: ChannelSpec, field: str) -> Conversion:
+    found = conversion(channel.unit, wanted.unit)
+    if found is None:
+        message = f'the model takes channel "{wanted.name}" in "{wanted.unit}" (UCUM) or a unit of its kind, another came: convert the values'
+        raise UnitMismatch(message, field=f'{field}.channels["{wanted.name}"].unit')
+    return found
 
 
 def _require_channels(series: TimeSeries, medium: TimeSeriesInput, field: str) -> None:
@@ -76,7 +189,12 @@ def _require_channels(series: TimeSeries, medium: TimeSeriesInput, field: str) -
         raise ChannelsMismatch(message, field=f"{field}.channels")
 
 
-def _require_frequency(came_hz: float, wanted_hz: float, field: str) -> None:
-    if wanted_hz and not math.isclose(came_hz, wanted_hz, rel_tol=_FREQUENCY_TOLERANCE):
+def _require_as_it_is(series: TimeSeries, medium: TimeSeriesInput, field: str) -> None:
+    """Raises where the series would have to be resampled, which the manifest doesn't say how to."""
+    if len(series.times_seconds):
+        message = "the model takes evenly spaced samples and resamples nothing: leave out the times"
+        raise TimesInvalid(message, field=f"{field}.times_seconds")
+    wanted_hz = medium.sampling_frequency_hz
+    if wanted_hz and not math.isclose(series.sampling_frequency_hz, wanted_hz, rel_tol=_FREQUENCY_TOLERANCE):
         message = f"the model takes {wanted_hz:g} Hz and resamples nothing: send the series at that rate, and say so"
-        raise SamplingFrequencyMismatch(message, field=field)
+        raise SamplingFrequencyMismatch(message, field=f"{field}.sampling_frequency_hz")

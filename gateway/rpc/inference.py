@@ -5,44 +5,22 @@ from collections.abc import Callable
 from google.protobuf.message import DecodeError
 from msgspec.structs import replace
 
-from gateway.call import (
-    MAX_CHANNELS,
-    MAX_RANK,
-    Call,
-    Channel,
-    Decision,
-    DeclaredTensor,
-    DicomObject,
-    EncodedImage,
-    InputData,
-    Item,
-    PurposeOfUse,
-    Selector,
-    TensorDeclaration,
-    TimeSeries,
-    input_field,
-    require_few_inputs,
-)
+from gateway.call import MAX_CHANNELS, MAX_FEATURES, MAX_RANK, Call, PurposeOfUse, Selector, TensorDeclaration, input_field, require_few_inputs
 from gateway.errors import FieldInvalid, RequestMalformed
-from gateway.manifest import Coding
-from gateway.pipeline import Inference, Pipeline
-from gateway.tensor import DType, Tensor
-from medserve.v1 import inference_pb2, manifest_pb2, tensor_pb2
+from gateway.item import Channel, DeclaredTensor, DicomObject, EncodedImage, InputData, Item, Quantity, Record, TimeSeries
+from gateway.pipeline import Pipeline
+from gateway.rpc.answer import response_of
+from gateway.tensor import DType
+from medserve.v1 import inference_pb2, input_pb2, tensor_pb2
 
 SERVICE = "medserve.v1.InferenceService"
 
 _DTYPE = {number: DType[name.removeprefix("DATA_TYPE_")] for name, number in tensor_pb2.DataType.items() if number}
-_DATA_TYPE = {dtype: number for number, dtype in _DTYPE.items()}
 _PURPOSE_OF_USE = {
     inference_pb2.PURPOSE_OF_USE_TREATMENT: PurposeOfUse.TREATMENT,
     inference_pb2.PURPOSE_OF_USE_EMERGENCY_TREATMENT: PurposeOfUse.EMERGENCY_TREATMENT,
     inference_pb2.PURPOSE_OF_USE_RESEARCH: PurposeOfUse.RESEARCH,
     inference_pb2.PURPOSE_OF_USE_QUALITY: PurposeOfUse.QUALITY,
-}
-_DECISION = {
-    Decision.UNSPECIFIED: inference_pb2.DECISION_UNSPECIFIED,
-    Decision.PRESENT: inference_pb2.DECISION_PRESENT,
-    Decision.ABSENT: inference_pb2.DECISION_ABSENT,
 }
 
 
@@ -71,13 +49,17 @@ class InferenceServicer:
 
 
 def _require_few_parts(request: inference_pb2.InferRequest) -> None:
-    """Raises FieldInvalid for more inputs or channels than are taken."""
+    """Raises FieldInvalid for more inputs, channels or features than are taken."""
     require_few_inputs(len(request.inputs))
     for name, value in request.inputs.items():
         count = len(value.time_series.channels)
         if count > MAX_CHANNELS:
             message = f"the series has {count} channels; at most {MAX_CHANNELS} are taken"
             raise FieldInvalid(message, field=f"{input_field(name)}.time_series.channels")
+        count = len(value.record.features)
+        if count > MAX_FEATURES:
+            message = f"the record has {count} features; at most {MAX_FEATURES} are taken"
+            raise FieldInvalid(message, field=f"{input_field(name)}.record.features")
 
 
 def _call_of(bare: Call, message: inference_pb2.InferRequest) -> Call:
@@ -113,62 +95,43 @@ def _shape_of(tensor: tensor_pb2.Tensor) -> tuple[int, ...]:
     return tuple(tensor.shape[: MAX_RANK + 1])
 
 
-def _tensor_of(message: inference_pb2.Input) -> DeclaredTensor:
+def _tensor_of(message: input_pb2.Input) -> DeclaredTensor:
     tensor = message.tensor
     return DeclaredTensor(dtype=_DTYPE.get(tensor.data_type), shape=_shape_of(tensor), content=tensor.content, strings=tuple(tensor.string_values))
 
 
-def _time_series_of(message: inference_pb2.Input) -> TimeSeries:
+def _time_series_of(message: input_pb2.Input) -> TimeSeries:
     series = message.time_series
     return TimeSeries(
         channels=tuple(Channel(name=channel.name, unit=channel.unit, values=channel.values) for channel in series.channels),
         sampling_frequency_hz=series.sampling_frequency_hz,
+        times_seconds=series.times_seconds,
     )
 
 
-_INPUT_OF: dict[str, Callable[[inference_pb2.Input], InputData]] = {
+def _record_of(message: input_pb2.Input) -> Record:
+    return Record(features={name: _feature_of(feature) for name, feature in message.record.features.items()})
+
+
+def _feature_of(feature: input_pb2.Feature) -> Quantity | str | None:
+    match feature.WhichOneof("value"):
+        case "quantity":
+            return Quantity(value=feature.quantity.value, unit=feature.quantity.unit)
+        case "category":
+            return feature.category
+        case _:
+            return None
+
+
+_INPUT_OF: dict[str, Callable[[input_pb2.Input], InputData]] = {
     "tensor": _tensor_of,
     "dicom": lambda message: DicomObject(content=message.dicom.content),
     "image": lambda message: EncodedImage(content=message.image.content),
     "time_series": _time_series_of,
+    "record": _record_of,
 }
 
 
-def _input_of(message: inference_pb2.Input) -> InputData | None:
+def _input_of(message: input_pb2.Input) -> InputData | None:
     form = message.WhichOneof("value")
     return None if form is None else _INPUT_OF[form](message)
-
-
-def response_of(inference: Inference, *, include_raw_outputs: bool) -> inference_pb2.InferResponse:
-    """The public answer."""
-    route, reading = inference.route, inference.reading
-    response = inference_pb2.InferResponse(
-        request_id=inference.request_id,
-        served_by=inference_pb2.ServedBy(
-            model=route.model,
-            version=route.version or 0,
-            version_label=route.label,
-            weights_digest=route.manifest.weights_digest if route.manifest is not None else "",
-        ),
-        warnings=[inference_pb2.Warning(reason=caution.reason, message=caution.message) for caution in reading.warnings],
-    )
-    for finding in reading.findings:
-        response.findings.add(
-            output=finding.output,
-            code=_coding_of(finding.code),
-            probability=finding.probability,
-            decision=_DECISION[finding.decision],
-            operating_point=finding.operating_point,
-        )
-    if include_raw_outputs:
-        for name, tensor in reading.outputs.items():
-            response.raw_outputs[name].CopyFrom(_messageof(tensor))
-    return response
-
-
-def _coding_of(coding: Coding) -> manifest_pb2.Coding:
-    return manifest_pb2.Coding(system=coding.system, code=coding.code, display=coding.display)
-
-
-def _messageof(tensor: Tensor) -> tensor_pb2.Tensor:
-    return tensor_pb2.Tensor(data_type=_DATA_TYPE[tensor.dtype], shape=tensor.shape, content=bytes(tensor.content), string_values=tensor.strings)

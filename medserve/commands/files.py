@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from medserve.commands.failure import UsageError
-from medserve.inputs import Dicom, EncodedImage, InputValue, TimeSeries
+from medserve.inputs import Dicom, EncodedImage, InputValue, Record, TimeSeries
 
 # PS3.10 7.1: a preamble of 128 bytes, whatever they are, and a prefix.
 _DICOM_PREFIX, _DICOM_OFFSET = b"DICM", 128
@@ -15,7 +15,7 @@ _NPY = b"\x93NUMPY"
 
 
 def read_input(path: Path) -> InputValue:
-    """The input in a file: DICOM, PNG, JPEG, `.npy` or a time series in JSON. Raises UsageError or OSError."""
+    """The input in a file: DICOM, PNG, JPEG, `.npy`, or a time series or a record in JSON. Raises UsageError or OSError."""
     content = path.read_bytes()
     # A DICOM preamble may hold the head of another format: DICOM first.
     if content[_DICOM_OFFSET : _DICOM_OFFSET + len(_DICOM_PREFIX)] == _DICOM_PREFIX:
@@ -28,9 +28,9 @@ def read_input(path: Path) -> InputValue:
             array: np.ndarray[tuple[int, ...], np.dtype[np.generic]] = np.load(BytesIO(content), allow_pickle=False)
             return array
         if content.lstrip().startswith(b"{"):
-            return TimeSeries.from_json(content)
+            return Record.from_json(content) if b'"features"' in content else TimeSeries.from_json(content)
     except (ValueError, EOFError, MemoryError, OSError) as error:
         message = f"{path}: {'not a numeric .npy array, or cut short' if content.startswith(_NPY) else error}"
         raise UsageError(message) from None
-    message = f"{path}: neither PNG, JPEG, DICOM (with its preamble), .npy nor a time series in JSON"
+    message = f"{path}: neither PNG, JPEG, DICOM (with its preamble), .npy nor a time series or a record in JSON"
     raise UsageError(message)

@@ -4,24 +4,18 @@ import re
 from argparse import Namespace
 from pathlib import Path
 
-import numpy as np
 from google.protobuf import json_format
-from rich.console import Console
 
 from medserve.client import Client
-from medserve.commands import tables
+from medserve.commands import answer
 from medserve.commands.failure import UsageError
 from medserve.commands.files import read_input
 from medserve.commands.options import client_of
 from medserve.errors import PermissionDenied
 from medserve.inputs import InputValue, to_inputs
-from medserve.tensors import to_array
-from medserve.v1 import catalog_pb2, inference_pb2, tensor_pb2
+from medserve.v1 import catalog_pb2, inference_pb2
 
 _NAMED = re.compile(r"(?P<name>[^=/\\]+)=(?P<file>.+)", re.DOTALL)
-_DECISIONS = {inference_pb2.DECISION_PRESENT: "present", inference_pb2.DECISION_ABSENT: "absent"}
-# A matrix of more values is for a program: --json has them all.
-_MOST_VALUES = 20
 
 
 def run(arguments: Namespace) -> int:
@@ -46,7 +40,7 @@ def run(arguments: Namespace) -> int:
     if getattr(arguments, "json", False):
         print(json_format.MessageToJson(response, always_print_fields_with_no_presence=True, ensure_ascii=False))
     else:
-        _print(response)
+        answer.show(response)
     return 0
 
 
@@ -87,57 +81,3 @@ def _require_sendable(inputs: dict[str, InputValue]) -> None:
         to_inputs(inputs)
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from None
-
-
-def _print(response: inference_pb2.InferResponse) -> None:
-    console = tables.console()
-    served = response.served_by
-    label = f" ({served.version_label})" if served.version_label else ""
-    console.print(tables.cell(f"{served.model} version {served.version}{label}", "bold"))
-    console.print(tables.cell(f"request {response.request_id}"), soft_wrap=True)
-    console.print()
-    _print_findings(console, response)
-    for name in sorted(response.raw_outputs):
-        _print_output(console, name, response.raw_outputs[name])
-    if response.warnings:
-        console.print()
-    for warning in response.warnings:
-        console.print(tables.cell(f"Warning: {warning.message} ({warning.reason})", "yellow"))
-
-
-def _print_findings(console: Console, response: inference_pb2.InferResponse) -> None:
-    findings = response.findings
-    if not findings:
-        shown = "" if response.raw_outputs else " --raw-outputs shows them."
-        console.print(f"No findings: the model's outputs are numbers without a declared meaning.{shown}")
-        return
-    several = len({finding.output for finding in findings}) > 1
-    systems = {finding.code.system for finding in findings}
-    points = iter(tables.percentages([finding.operating_point for finding in findings if finding.HasField("operating_point")]))
-    rows = [
-        (
-            finding.output if several else "",
-            tables.cell(finding.code.display or finding.code.code, "bold" if finding.decision == inference_pb2.DECISION_PRESENT else ""),
-            finding.code.code,
-            finding.code.system if len(systems) > 1 else "",
-            probability,
-            next(points) if finding.HasField("operating_point") else "",
-            _DECISIONS.get(finding.decision, "not decided"),
-        )
-        for finding, probability in zip(findings, tables.percentages([finding.probability for finding in findings]), strict=True)
-    ]
-    columns = ("Output", "Finding", "Code", "System", "Probability", "Present from", "Decision")
-    tables.show(console, columns, rows, right=("Probability", "Present from"), whole=("Probability", "Present from", "Decision"))
-    if len(systems) == 1 and any(systems):
-        console.print()
-        console.print(tables.cell(f"Codes are of {systems.pop()}"))
-
-
-def _print_output(console: Console, name: str, tensor: tensor_pb2.Tensor) -> None:
-    array = to_array(tensor)
-    data_type = tensor_pb2.DataType.Name(tensor.data_type).removeprefix("DATA_TYPE_")
-    console.print()
-    console.print(tables.cell(f"Output {name}: {data_type} {list(array.shape)}", "bold"))
-    with np.printoptions(threshold=_MOST_VALUES, linewidth=console.width):
-        for line in str(array).splitlines():
-            console.print(tables.cell(line))

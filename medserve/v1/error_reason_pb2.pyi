@@ -59,7 +59,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INPUT_UNKNOWN: _ErrorReason.ValueType  # 31
     """INVALID_ARGUMENT. The model has no input of that name."""
     ERROR_REASON_INPUT_FORM_NOT_ACCEPTED: _ErrorReason.ValueType  # 32
-    """INVALID_ARGUMENT. The input has a form (tensor, image, DICOM, time series) that the model doesn't take."""
+    """INVALID_ARGUMENT. The input has a form (tensor, image, DICOM, time series, record) that the model doesn't take."""
     ERROR_REASON_DTYPE_MISMATCH: _ErrorReason.ValueType  # 33
     """INVALID_ARGUMENT. The tensor's element type isn't the model's."""
     ERROR_REASON_SHAPE_MISMATCH: _ErrorReason.ValueType  # 34
@@ -79,9 +79,23 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_CHANNELS_MISMATCH: _ErrorReason.ValueType  # 44
     """INVALID_ARGUMENT. A channel is missing, unknown, named twice, or of another length than the others."""
     ERROR_REASON_UNIT_MISMATCH: _ErrorReason.ValueType  # 45
-    """INVALID_ARGUMENT. A channel's unit isn't the model's."""
+    """INVALID_ARGUMENT. The unit of a channel or a feature is missing, no UCUM, or can't be converted to the model's."""
     ERROR_REASON_SAMPLING_FREQUENCY_MISMATCH: _ErrorReason.ValueType  # 46
     """INVALID_ARGUMENT. The series was sampled at another frequency than the model's, or doesn't say at which."""
+    ERROR_REASON_TIMES_INVALID: _ErrorReason.ValueType  # 47
+    """INVALID_ARGUMENT. The times of a series don't rise, aren't finite, or aren't as many as its values."""
+    ERROR_REASON_GAP_TOO_LONG: _ErrorReason.ValueType  # 48
+    """INVALID_ARGUMENT. A series is too short, or has a gap that is too long, to be brought to the model's sampling frequency."""
+    ERROR_REASON_FEATURE_UNKNOWN: _ErrorReason.ValueType  # 70
+    """INVALID_ARGUMENT. The record has a feature that the model doesn't know."""
+    ERROR_REASON_FEATURE_MISSING: _ErrorReason.ValueType  # 71
+    """INVALID_ARGUMENT. A feature that the model needs is missing."""
+    ERROR_REASON_FEATURE_KIND_MISMATCH: _ErrorReason.ValueType  # 72
+    """INVALID_ARGUMENT. A feature is a number where the model takes a category, or the other way round."""
+    ERROR_REASON_FEATURE_OUT_OF_RANGE: _ErrorReason.ValueType  # 73
+    """INVALID_ARGUMENT. A feature's number is beyond what is plausible."""
+    ERROR_REASON_CATEGORY_UNKNOWN: _ErrorReason.ValueType  # 74
+    """INVALID_ARGUMENT. A feature's category isn't one of the model's."""
     ERROR_REASON_BACKEND_UNAVAILABLE: _ErrorReason.ValueType  # 50
     """UNAVAILABLE. The model server can't be reached, or was lost in mid-call; try again."""
     ERROR_REASON_BACKEND_OVERLOADED: _ErrorReason.ValueType  # 51
@@ -135,7 +149,7 @@ ERROR_REASON_INPUT_MISSING: ErrorReason.ValueType  # 30
 ERROR_REASON_INPUT_UNKNOWN: ErrorReason.ValueType  # 31
 """INVALID_ARGUMENT. The model has no input of that name."""
 ERROR_REASON_INPUT_FORM_NOT_ACCEPTED: ErrorReason.ValueType  # 32
-"""INVALID_ARGUMENT. The input has a form (tensor, image, DICOM, time series) that the model doesn't take."""
+"""INVALID_ARGUMENT. The input has a form (tensor, image, DICOM, time series, record) that the model doesn't take."""
 ERROR_REASON_DTYPE_MISMATCH: ErrorReason.ValueType  # 33
 """INVALID_ARGUMENT. The tensor's element type isn't the model's."""
 ERROR_REASON_SHAPE_MISMATCH: ErrorReason.ValueType  # 34
@@ -155,9 +169,23 @@ ERROR_REASON_DICOM_NOT_SUPPORTED: ErrorReason.ValueType  # 43
 ERROR_REASON_CHANNELS_MISMATCH: ErrorReason.ValueType  # 44
 """INVALID_ARGUMENT. A channel is missing, unknown, named twice, or of another length than the others."""
 ERROR_REASON_UNIT_MISMATCH: ErrorReason.ValueType  # 45
-"""INVALID_ARGUMENT. A channel's unit isn't the model's."""
+"""INVALID_ARGUMENT. The unit of a channel or a feature is missing, no UCUM, or can't be converted to the model's."""
 ERROR_REASON_SAMPLING_FREQUENCY_MISMATCH: ErrorReason.ValueType  # 46
 """INVALID_ARGUMENT. The series was sampled at another frequency than the model's, or doesn't say at which."""
+ERROR_REASON_TIMES_INVALID: ErrorReason.ValueType  # 47
+"""INVALID_ARGUMENT. The times of a series don't rise, aren't finite, or aren't as many as its values."""
+ERROR_REASON_GAP_TOO_LONG: ErrorReason.ValueType  # 48
+"""INVALID_ARGUMENT. A series is too short, or has a gap that is too long, to be brought to the model's sampling frequency."""
+ERROR_REASON_FEATURE_UNKNOWN: ErrorReason.ValueType  # 70
+"""INVALID_ARGUMENT. The record has a feature that the model doesn't know."""
+ERROR_REASON_FEATURE_MISSING: ErrorReason.ValueType  # 71
+"""INVALID_ARGUMENT. A feature that the model needs is missing."""
+ERROR_REASON_FEATURE_KIND_MISMATCH: ErrorReason.ValueType  # 72
+"""INVALID_ARGUMENT. A feature is a number where the model takes a category, or the other way round."""
+ERROR_REASON_FEATURE_OUT_OF_RANGE: ErrorReason.ValueType  # 73
+"""INVALID_ARGUMENT. A feature's number is beyond what is plausible."""
+ERROR_REASON_CATEGORY_UNKNOWN: ErrorReason.ValueType  # 74
+"""INVALID_ARGUMENT. A feature's category isn't one of the model's."""
 ERROR_REASON_BACKEND_UNAVAILABLE: ErrorReason.ValueType  # 50
 """UNAVAILABLE. The model server can't be reached, or was lost in mid-call; try again."""
 ERROR_REASON_BACKEND_OVERLOADED: ErrorReason.ValueType  # 51

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from medserve.v1 import manifest_pb2 as medserve_dot_v1_dot_manifest__pb2
+from medserve.v1 import input_pb2 as medserve_dot_v1_dot_input__pb2
+from medserve.v1 import reading_pb2 as medserve_dot_v1_dot_reading__pb2
 from medserve.v1 import tensor_pb2 as medserve_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bmedserve/v1/inference.proto\x12\x0bmedserve.v1\x1a\x1amedserve/v1/manifest.proto\x1a\x18medserve/v1/tensor.proto\"\x8b\x02\n\x0cInferRequest\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.medserve.v1.ModelSelector\x12\x35\n\x06inputs\x18\x02 \x03(\x0b\x32%.medserve.v1.InferRequest.InputsEntry\x12*\n\x07\x63ontext\x18\x03 \x01(\x0b\x32\x19.medserve.v1.InferContext\x12*\n\x07options\x18\x04 \x01(\x0b\x32\x19.medserve.v1.InferOptions\x1a\x41\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12!\n\x05value\x18\x02 \x01(\x0b\x32\x12.medserve.v1.Input:\x02\x38\x01\"[\n\rModelSelector\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\x07version\x18\x02 \x01(\x03H\x00\x12\x17\n\rversion_label\x18\x03 \x01(\tH\x00\x42\x10\n\x0eversion_choice\"}\n\x0cInferContext\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tstudy_key\x18\x02 \x01(\t\x12\x13\n\x0bpatient_key\x18\x03 \x01(\t\x12\x31\n\x0epurpose_of_use\x18\x04 \x01(\x0e\x32\x19.medserve.v1.PurposeOfUse\"+\n\x0cInferOptions\x12\x1b\n\x13include_raw_outputs\x18\x01 \x01(\x08\"\xd0\x01\n\x05Input\x12%\n\x06tensor\x18\x01 \x01(\x0b\x32\x13.medserve.v1.TensorH\x00\x12)\n\x05\x64icom\x18\x02 \x01(\x0b\x32\x18.medserve.v1.DicomObjectH\x00\x12*\n\x05image\x18\x03 \x01(\x0b\x32\x19.medserve.v1.EncodedImageH\x00\x12.\n\x0btime_series\x18\x04 \x01(\x0b\x32\x17.medserve.v1.TimeSeriesH\x00\x42\x07\n\x05valueJ\x04\x08\x05\x10\x06J\x04\x08\x06\x10\x07J\x04\x08\x07\x10\x08\"\x1e\n\x0b\x44icomObject\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\"\x1f\n\x0c\x45ncodedImage\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\"S\n\nTimeSeries\x12&\n\x08\x63hannels\x18\x01 \x03(\x0b\x32\x14.medserve.v1.Channel\x12\x1d\n\x15sampling_frequency_hz\x18\x02 \x01(\x01\"5\n\x07\x43hannel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x0e\n\x06values\x18\x03 \x03(\x01\"\xa6\x02\n\rInferResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12(\n\tserved_by\x18\x02 \x01(\x0b\x32\x15.medserve.v1.ServedBy\x12&\n\x08\x66indings\x18\x03 \x03(\x0b\x32\x14.medserve.v1.Finding\x12&\n\x08warnings\x18\x04 \x03(\x0b\x32\x14.medserve.v1.Warning\x12?\n\x0braw_outputs\x18\x05 \x03(\x0b\x32*.medserve.v1.InferResponse.RawOutputsEntry\x1a\x46\n\x0fRawOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\"\n\x05value\x18\x02 \x01(\x0b\x32\x13.medserve.v1.Tensor:\x02\x38\x01\"Y\n\x08ServedBy\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x15\n\rversion_label\x18\x03 \x01(\t\x12\x16\n\x0eweights_digest\x18\x04 \x01(\t\"\xac\x01\n\x07\x46inding\x12\x0e\n\x06output\x18\x01 \x01(\t\x12!\n\x04\x63ode\x18\x02 \x01(\x0b\x32\x13.medserve.v1.Coding\x12\x13\n\x0bprobability\x18\x03 \x01(\x01\x12\'\n\x08\x64\x65\x63ision\x18\x04 \x01(\x0e\x32\x15.medserve.v1.Decision\x12\x1c\n\x0foperating_point\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x12\n\x10_operating_point\"*\n\x07Warning\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t*\xad\x01\n\x0cPurposeOfUse\x12\x1e\n\x1aPURPOSE_OF_USE_UNSPECIFIED\x10\x00\x12\x1c\n\x18PURPOSE_OF_USE_TREATMENT\x10\x01\x12&\n\"PURPOSE_OF_USE_EMERGENCY_TREATMENT\x10\x02\x12\x1b\n\x17PURPOSE_OF_USE_RESEARCH\x10\x03\x12\x1a\n\x16PURPOSE_OF_USE_QUALITY\x10\x04*O\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45\x43ISION_PRESENT\x10\x01\x12\x13\n\x0f\x44\x45\x43ISION_ABSENT\x10\x02\x32R\n\x10InferenceService\x12>\n\x05Infer\x12\x19.medserve.v1.InferRequest\x1a\x1a.medserve.v1.InferResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bmedserve/v1/inference.proto\x12\x0bmedserve.v1\x1a\x17medserve/v1/input.proto\x1a\x19medserve/v1/reading.proto\x1a\x18medserve/v1/tensor.proto\"\x8b\x02\n\x0cInferRequest\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.medserve.v1.ModelSelector\x12\x35\n\x06inputs\x18\x02 \x03(\x0b\x32%.medserve.v1.InferRequest.InputsEntry\x12*\n\x07\x63ontext\x18\x03 \x01(\x0b\x32\x19.medserve.v1.InferContext\x12*\n\x07options\x18\x04 \x01(\x0b\x32\x19.medserve.v1.InferOptions\x1a\x41\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12!\n\x05value\x18\x02 \x01(\x0b\x32\x12.medserve.v1.Input:\x02\x38\x01\"[\n\rModelSelector\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\x07version\x18\x02 \x01(\x03H\x00\x12\x17\n\rversion_label\x18\x03 \x01(\tH\x00\x42\x10\n\x0eversion_choice\"}\n\x0cInferContext\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tstudy_key\x18\x02 \x01(\t\x12\x13\n\x0bpatient_key\x18\x03 \x01(\t\x12\x31\n\x0epurpose_of_use\x18\x04 \x01(\x0e\x32\x19.medserve.v1.PurposeOfUse\"+\n\x0cInferOptions\x12\x1b\n\x13include_raw_outputs\x18\x01 \x01(\x08\"\xe9\x03\n\rInferResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12(\n\tserved_by\x18\x02 \x01(\x0b\x32\x15.medserve.v1.ServedBy\x12&\n\x08\x66indings\x18\x03 \x03(\x0b\x32\x14.medserve.v1.Finding\x12&\n\x08warnings\x18\x04 \x03(\x0b\x32\x14.medserve.v1.Warning\x12?\n\x0braw_outputs\x18\x05 \x03(\x0b\x32*.medserve.v1.InferResponse.RawOutputsEntry\x12\x33\n\x0fsurvival_curves\x18\x06 \x03(\x0b\x32\x1a.medserve.v1.SurvivalCurve\x12\x39\n\x12treatment_rankings\x18\x07 \x03(\x0b\x32\x1d.medserve.v1.TreatmentRanking\x12(\n\tforecasts\x18\x08 \x03(\x0b\x32\x15.medserve.v1.Forecast\x12\'\n\tnovelties\x18\t \x03(\x0b\x32\x14.medserve.v1.Novelty\x1a\x46\n\x0fRawOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\"\n\x05value\x18\x02 \x01(\x0b\x32\x13.medserve.v1.Tensor:\x02\x38\x01\"Y\n\x08ServedBy\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x15\n\rversion_label\x18\x03 \x01(\t\x12\x16\n\x0eweights_digest\x18\x04 \x01(\t*\xad\x01\n\x0cPurposeOfUse\x12\x1e\n\x1aPURPOSE_OF_USE_UNSPECIFIED\x10\x00\x12\x1c\n\x18PURPOSE_OF_USE_TREATMENT\x10\x01\x12&\n\"PURPOSE_OF_USE_EMERGENCY_TREATMENT\x10\x02\x12\x1b\n\x17PURPOSE_OF_USE_RESEARCH\x10\x03\x12\x1a\n\x16PURPOSE_OF_USE_QUALITY\x10\x04\x32R\n\x10InferenceService\x12>\n\x05Infer\x12\x19.medserve.v1.InferRequest\x1a\x1a.medserve.v1.InferResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,40 +38,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INFERREQUEST_INPUTSENTRY']._serialized_options = b'8\001'
   _globals['_INFERRESPONSE_RAWOUTPUTSENTRY']._loaded_options = None
   _globals['_INFERRESPONSE_RAWOUTPUTSENTRY']._serialized_options = b'8\001'
-  _globals['_PURPOSEOFUSE']._serialized_start=1657
-  _globals['_PURPOSEOFUSE']._serialized_end=1830
-  _globals['_DECISION']._serialized_start=1832
-  _globals['_DECISION']._serialized_end=1911
-  _globals['_INFERREQUEST']._serialized_start=99
-  _globals['_INFERREQUEST']._serialized_end=366
-  _globals['_INFERREQUEST_INPUTSENTRY']._serialized_start=301
-  _globals['_INFERREQUEST_INPUTSENTRY']._serialized_end=366
-  _globals['_MODELSELECTOR']._serialized_start=368
-  _globals['_MODELSELECTOR']._serialized_end=459
-  _globals['_INFERCONTEXT']._serialized_start=461
-  _globals['_INFERCONTEXT']._serialized_end=586
-  _globals['_INFEROPTIONS']._serialized_start=588
-  _globals['_INFEROPTIONS']._serialized_end=631
-  _globals['_INPUT']._serialized_start=634
-  _globals['_INPUT']._serialized_end=842
-  _globals['_DICOMOBJECT']._serialized_start=844
-  _globals['_DICOMOBJECT']._serialized_end=874
-  _globals['_ENCODEDIMAGE']._serialized_start=876
-  _globals['_ENCODEDIMAGE']._serialized_end=907
-  _globals['_TIMESERIES']._serialized_start=909
-  _globals['_TIMESERIES']._serialized_end=992
-  _globals['_CHANNEL']._serialized_start=994
-  _globals['_CHANNEL']._serialized_end=1047
-  _globals['_INFERRESPONSE']._serialized_start=1050
-  _globals['_INFERRESPONSE']._serialized_end=1344
-  _globals['_INFERRESPONSE_RAWOUTPUTSENTRY']._serialized_start=1274
-  _globals['_INFERRESPONSE_RAWOUTPUTSENTRY']._serialized_end=1344
-  _globals['_SERVEDBY']._serialized_start=1346
-  _globals['_SERVEDBY']._serialized_end=1435
-  _globals['_FINDING']._serialized_start=1438
-  _globals['_FINDING']._serialized_end=1610
-  _globals['_WARNING']._serialized_start=1612
-  _globals['_WARNING']._serialized_end=1654
-  _globals['_INFERENCESERVICE']._serialized_start=1913
-  _globals['_INFERENCESERVICE']._serialized_end=1995
+  _globals['_PURPOSEOFUSE']._serialized_start=1241
+  _globals['_PURPOSEOFUSE']._serialized_end=1414
+  _globals['_INFERREQUEST']._serialized_start=123
+  _globals['_INFERREQUEST']._serialized_end=390
+  _globals['_INFERREQUEST_INPUTSENTRY']._serialized_start=325
+  _globals['_INFERREQUEST_INPUTSENTRY']._serialized_end=390
+  _globals['_MODELSELECTOR']._serialized_start=392
+  _globals['_MODELSELECTOR']._serialized_end=483
+  _globals['_INFERCONTEXT']._serialized_start=485
+  _globals['_INFERCONTEXT']._serialized_end=610
+  _globals['_INFEROPTIONS']._serialized_start=612
+  _globals['_INFEROPTIONS']._serialized_end=655
+  _globals['_INFERRESPONSE']._serialized_start=658
+  _globals['_INFERRESPONSE']._serialized_end=1147
+  _globals['_INFERRESPONSE_RAWOUTPUTSENTRY']._serialized_start=1077
+  _globals['_INFERRESPONSE_RAWOUTPUTSENTRY']._serialized_end=1147
+  _globals['_SERVEDBY']._serialized_start=1149
+  _globals['_SERVEDBY']._serialized_end=1238
+  _globals['_INFERENCESERVICE']._serialized_start=1416
+  _globals['_INFERENCESERVICE']._serialized_end=1498
 # @@protoc_insertion_point(module_scope)

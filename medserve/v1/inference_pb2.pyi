@@ -8,7 +8,8 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
-from medserve.v1 import manifest_pb2 as _manifest_pb2
+from medserve.v1 import input_pb2 as _input_pb2
+from medserve.v1 import reading_pb2 as _reading_pb2
 from medserve.v1 import tensor_pb2 as _tensor_pb2
 import builtins as _builtins
 import sys
@@ -53,30 +54,6 @@ PURPOSE_OF_USE_QUALITY: PurposeOfUse.ValueType  # 4
 """Assurance of quality, including tests of the service itself."""
 Global___PurposeOfUse: _TypeAlias = PurposeOfUse  # noqa: Y015
 
-class _Decision:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _DecisionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Decision.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    DECISION_UNSPECIFIED: _Decision.ValueType  # 0
-    """The manifest declares no way to decide: read the probability."""
-    DECISION_PRESENT: _Decision.ValueType  # 1
-    """The concept is called present."""
-    DECISION_ABSENT: _Decision.ValueType  # 2
-    """The concept is called absent."""
-
-class Decision(_Decision, metaclass=_DecisionEnumTypeWrapper):
-    """What a finding says about its concept."""
-
-DECISION_UNSPECIFIED: Decision.ValueType  # 0
-"""The manifest declares no way to decide: read the probability."""
-DECISION_PRESENT: Decision.ValueType  # 1
-"""The concept is called present."""
-DECISION_ABSENT: Decision.ValueType  # 2
-"""The concept is called absent."""
-Global___Decision: _TypeAlias = Decision  # noqa: Y015
-
 @_typing.final
 class InferRequest(_message.Message):
     """One item for one model."""
@@ -91,12 +68,12 @@ class InferRequest(_message.Message):
         VALUE_FIELD_NUMBER: _builtins.int
         key: _builtins.str
         @_builtins.property
-        def value(self) -> Global___Input: ...
+        def value(self) -> _input_pb2.Input: ...
         def __init__(
             self,
             *,
             key: _builtins.str = ...,
-            value: Global___Input | None = ...,
+            value: _input_pb2.Input | None = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -113,7 +90,7 @@ class InferRequest(_message.Message):
         """The model to ask."""
 
     @_builtins.property
-    def inputs(self) -> _containers.MessageMap[_builtins.str, Global___Input]:
+    def inputs(self) -> _containers.MessageMap[_builtins.str, _input_pb2.Input]:
         """The model's inputs by their name in the manifest. Every input of the manifest, and no other."""
 
     @_builtins.property
@@ -128,7 +105,7 @@ class InferRequest(_message.Message):
         self,
         *,
         model: Global___ModelSelector | None = ...,
-        inputs: _abc.Mapping[_builtins.str, Global___Input] | None = ...,
+        inputs: _abc.Mapping[_builtins.str, _input_pb2.Input] | None = ...,
         context: Global___InferContext | None = ...,
         options: Global___InferOptions | None = ...,
     ) -> None: ...
@@ -229,154 +206,6 @@ class InferOptions(_message.Message):
 Global___InferOptions: _TypeAlias = InferOptions  # noqa: Y015
 
 @_typing.final
-class Input(_message.Message):
-    """One input of one item."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TENSOR_FIELD_NUMBER: _builtins.int
-    DICOM_FIELD_NUMBER: _builtins.int
-    IMAGE_FIELD_NUMBER: _builtins.int
-    TIME_SERIES_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def tensor(self) -> _tensor_pb2.Tensor:
-        """The model's own tensor, without the batch dimension."""
-
-    @_builtins.property
-    def dicom(self) -> Global___DicomObject:
-        """A DICOM object with one frame."""
-
-    @_builtins.property
-    def image(self) -> Global___EncodedImage:
-        """A PNG or JPEG image."""
-
-    @_builtins.property
-    def time_series(self) -> Global___TimeSeries:
-        """A series of measurements."""
-
-    def __init__(
-        self,
-        *,
-        tensor: _tensor_pb2.Tensor | None = ...,
-        dicom: Global___DicomObject | None = ...,
-        image: Global___EncodedImage | None = ...,
-        time_series: Global___TimeSeries | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["dicom", b"dicom", "image", b"image", "tensor", b"tensor", "time_series", b"time_series", "value", b"value"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dicom", b"dicom", "image", b"image", "tensor", b"tensor", "time_series", b"time_series", "value", b"value"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["tensor", "dicom", "image", "time_series"]  # noqa: Y015
-    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
-
-Global___Input: _TypeAlias = Input  # noqa: Y015
-
-@_typing.final
-class DicomObject(_message.Message):
-    """A DICOM object."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CONTENT_FIELD_NUMBER: _builtins.int
-    content: _builtins.bytes
-    """A DICOM file (PS3.10), preamble and file meta information included."""
-    def __init__(
-        self,
-        *,
-        content: _builtins.bytes = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DicomObject: _TypeAlias = DicomObject  # noqa: Y015
-
-@_typing.final
-class EncodedImage(_message.Message):
-    """An image as a file holds it."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CONTENT_FIELD_NUMBER: _builtins.int
-    content: _builtins.bytes
-    """The file's bytes: PNG or JPEG, told apart by their content."""
-    def __init__(
-        self,
-        *,
-        content: _builtins.bytes = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___EncodedImage: _TypeAlias = EncodedImage  # noqa: Y015
-
-@_typing.final
-class TimeSeries(_message.Message):
-    """Measurements of one or more channels at the same times."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CHANNELS_FIELD_NUMBER: _builtins.int
-    SAMPLING_FREQUENCY_HZ_FIELD_NUMBER: _builtins.int
-    sampling_frequency_hz: _builtins.float
-    """How often each channel was sampled, in hertz. Zero: not known, which only a model that counts samples takes."""
-    @_builtins.property
-    def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___Channel]:
-        """The channels, in any order."""
-
-    def __init__(
-        self,
-        *,
-        channels: _abc.Iterable[Global___Channel] | None = ...,
-        sampling_frequency_hz: _builtins.float = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "sampling_frequency_hz", b"sampling_frequency_hz"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___TimeSeries: _TypeAlias = TimeSeries  # noqa: Y015
-
-@_typing.final
-class Channel(_message.Message):
-    """One channel of a time series."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    UNIT_FIELD_NUMBER: _builtins.int
-    VALUES_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """The channel's name in the manifest."""
-    unit: _builtins.str
-    """The unit of the values in UCUM, for example `mV`. It has to be the manifest's."""
-    @_builtins.property
-    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """The values, oldest first. Not-a-number marks a missing one."""
-
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        unit: _builtins.str = ...,
-        values: _abc.Iterable[_builtins.float] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "unit", b"unit", "values", b"values"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Channel: _TypeAlias = Channel  # noqa: Y015
-
-@_typing.final
 class InferResponse(_message.Message):
     """The answer for one item."""
 
@@ -408,6 +237,10 @@ class InferResponse(_message.Message):
     FINDINGS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     RAW_OUTPUTS_FIELD_NUMBER: _builtins.int
+    SURVIVAL_CURVES_FIELD_NUMBER: _builtins.int
+    TREATMENT_RANKINGS_FIELD_NUMBER: _builtins.int
+    FORECASTS_FIELD_NUMBER: _builtins.int
+    NOVELTIES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The request's name: the caller's, or the one made up for it."""
     @_builtins.property
@@ -415,29 +248,49 @@ class InferResponse(_message.Message):
         """Who answered."""
 
     @_builtins.property
-    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[_reading_pb2.Finding]:
         """What the model found, most probable first."""
 
     @_builtins.property
-    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]:
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_reading_pb2.Warning]:
         """What a reader should know before relying on the findings."""
 
     @_builtins.property
     def raw_outputs(self) -> _containers.MessageMap[_builtins.str, _tensor_pb2.Tensor]:
         """The model's outputs by name, without the batch dimension, where they were asked for."""
 
+    @_builtins.property
+    def survival_curves(self) -> _containers.RepeatedCompositeFieldContainer[_reading_pb2.SurvivalCurve]:
+        """The chances to be without an event over time."""
+
+    @_builtins.property
+    def treatment_rankings(self) -> _containers.RepeatedCompositeFieldContainer[_reading_pb2.TreatmentRanking]:
+        """Options, the best first."""
+
+    @_builtins.property
+    def forecasts(self) -> _containers.RepeatedCompositeFieldContainer[_reading_pb2.Forecast]:
+        """What is expected to come."""
+
+    @_builtins.property
+    def novelties(self) -> _containers.RepeatedCompositeFieldContainer[_reading_pb2.Novelty]:
+        """How unlike the training data the item is."""
+
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         served_by: Global___ServedBy | None = ...,
-        findings: _abc.Iterable[Global___Finding] | None = ...,
-        warnings: _abc.Iterable[Global___Warning] | None = ...,
+        findings: _abc.Iterable[_reading_pb2.Finding] | None = ...,
+        warnings: _abc.Iterable[_reading_pb2.Warning] | None = ...,
         raw_outputs: _abc.Mapping[_builtins.str, _tensor_pb2.Tensor] | None = ...,
+        survival_curves: _abc.Iterable[_reading_pb2.SurvivalCurve] | None = ...,
+        treatment_rankings: _abc.Iterable[_reading_pb2.TreatmentRanking] | None = ...,
+        forecasts: _abc.Iterable[_reading_pb2.Forecast] | None = ...,
+        novelties: _abc.Iterable[_reading_pb2.Novelty] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["served_by", b"served_by"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "raw_outputs", b"raw_outputs", "request_id", b"request_id", "served_by", b"served_by", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "forecasts", b"forecasts", "novelties", b"novelties", "raw_outputs", b"raw_outputs", "request_id", b"request_id", "served_by", b"served_by", "survival_curves", b"survival_curves", "treatment_rankings", b"treatment_rankings", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -476,71 +329,3 @@ class ServedBy(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ServedBy: _TypeAlias = ServedBy  # noqa: Y015
-
-@_typing.final
-class Finding(_message.Message):
-    """One statement about the item."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    OUTPUT_FIELD_NUMBER: _builtins.int
-    CODE_FIELD_NUMBER: _builtins.int
-    PROBABILITY_FIELD_NUMBER: _builtins.int
-    DECISION_FIELD_NUMBER: _builtins.int
-    OPERATING_POINT_FIELD_NUMBER: _builtins.int
-    output: _builtins.str
-    """The output that it was read from."""
-    probability: _builtins.float
-    """The probability that it holds, from 0 to 1."""
-    decision: Global___Decision.ValueType
-    """Whether it is called present."""
-    operating_point: _builtins.float
-    """The probability from which it is called present, where the manifest declares one."""
-    @_builtins.property
-    def code(self) -> _manifest_pb2.Coding:
-        """What the statement is about."""
-
-    def __init__(
-        self,
-        *,
-        output: _builtins.str = ...,
-        code: _manifest_pb2.Coding | None = ...,
-        probability: _builtins.float = ...,
-        decision: Global___Decision.ValueType = ...,
-        operating_point: _builtins.float | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_operating_point", b"_operating_point", "code", b"code", "operating_point", b"operating_point"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_operating_point", b"_operating_point", "code", b"code", "decision", b"decision", "operating_point", b"operating_point", "output", b"output", "probability", b"probability"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__operating_point: _TypeAlias = _typing.Literal["operating_point"]  # noqa: Y015
-    _WhichOneofArgType__operating_point: _TypeAlias = _typing.Literal["_operating_point", b"_operating_point"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__operating_point) -> _WhichOneofReturnType__operating_point | None: ...
-
-Global___Finding: _TypeAlias = Finding  # noqa: Y015
-
-@_typing.final
-class Warning(_message.Message):
-    """What a reader should know before relying on an answer."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    REASON_FIELD_NUMBER: _builtins.int
-    MESSAGE_FIELD_NUMBER: _builtins.int
-    reason: _builtins.str
-    """A stable reason in upper case, for example `DEMONSTRATION_ONLY`."""
-    message: _builtins.str
-    """The same for people."""
-    def __init__(
-        self,
-        *,
-        reason: _builtins.str = ...,
-        message: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "reason", b"reason"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Warning: _TypeAlias = Warning  # noqa: Y015

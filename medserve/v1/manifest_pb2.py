@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
-from medserve.v1 import tensor_pb2 as medserve_dot_v1_dot_tensor__pb2
+from medserve.v1 import manifest_input_pb2 as medserve_dot_v1_dot_manifest__input__pb2
+from medserve.v1 import manifest_output_pb2 as medserve_dot_v1_dot_manifest__output__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1amedserve/v1/manifest.proto\x12\x0bmedserve.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18medserve/v1/tensor.proto\"7\n\x06\x43oding\x12\x0e\n\x06system\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07\x64isplay\x18\x03 \x01(\t\"\xb1\x03\n\rModelManifest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x1f\n\x04task\x18\x03 \x01(\x0e\x32\x11.medserve.v1.Task\x12\x14\n\x0c\x64isplay_name\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12.\n\x0cintended_use\x18\x06 \x01(\x0b\x32\x18.medserve.v1.IntendedUse\x12\x16\n\x0esignature_name\x18\x07 \x01(\t\x12&\n\x06inputs\x18\x08 \x03(\x0b\x32\x16.medserve.v1.InputSpec\x12(\n\x07outputs\x18\t \x03(\x0b\x32\x17.medserve.v1.OutputSpec\x12\x30\n\rtraining_data\x18\n \x01(\x0b\x32\x19.medserve.v1.TrainingData\x12$\n\x07metrics\x18\x0b \x03(\x0b\x32\x13.medserve.v1.Metric\x12+\n\nprovenance\x18\x0c \x01(\x0b\x32\x17.medserve.v1.Provenance\x12\x16\n\x0eweights_digest\x18\r \x01(\t\"K\n\x0bIntendedUse\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x0f\n\x07not_for\x18\x02 \x03(\t\x12\x1a\n\x12\x64\x65monstration_only\x18\x03 \x01(\x08\"\xe8\x01\n\tInputSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\tdata_type\x18\x02 \x01(\x0e\x32\x15.medserve.v1.DataType\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12(\n\x05image\x18\x05 \x01(\x0b\x32\x17.medserve.v1.ImageInputH\x00\x12\x33\n\x0btime_series\x18\x06 \x01(\x0b\x32\x1c.medserve.v1.TimeSeriesInputH\x00\x12\x16\n\x0e\x61llows_missing\x18\x07 \x01(\x08\x42\x08\n\x06medium\"\xac\x01\n\nImageInput\x12,\n\x0b\x63olor_space\x18\x01 \x01(\x0e\x32\x17.medserve.v1.ColorSpace\x12)\n\twindowing\x18\x02 \x01(\x0e\x32\x16.medserve.v1.Windowing\x12\x15\n\rwindow_center\x18\x03 \x01(\x01\x12\x14\n\x0cwindow_width\x18\x04 \x01(\x01\x12\x18\n\x10\x64icom_modalities\x18\x05 \x03(\t\"\\\n\x0fTimeSeriesInput\x12*\n\x08\x63hannels\x18\x01 \x03(\x0b\x32\x18.medserve.v1.ChannelSpec\x12\x1d\n\x15sampling_frequency_hz\x18\x02 \x01(\x01\")\n\x0b\x43hannelSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04unit\x18\x02 \x01(\t\"\x95\x01\n\nOutputSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\tdata_type\x18\x02 \x01(\x0e\x32\x15.medserve.v1.DataType\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x35\n\x0e\x63lassification\x18\x04 \x01(\x0b\x32\x1b.medserve.v1.ClassificationH\x00\x42\t\n\x07reading\"G\n\x0e\x43lassification\x12\x11\n\texclusive\x18\x01 \x01(\x08\x12\"\n\x06labels\x18\x02 \x03(\x0b\x32\x12.medserve.v1.Label\"\\\n\x05Label\x12!\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x13.medserve.v1.Coding\x12\x1c\n\x0foperating_point\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x12\n\x10_operating_point\"\x93\x01\n\x0cTrainingData\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0f\n\x07license\x18\x03 \x01(\t\x12\x16\n\x0etraining_items\x18\x04 \x01(\x03\x12\x18\n\x10validation_items\x18\x05 \x01(\x03\x12\x12\n\ntest_items\x18\x06 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\"v\n\x06Metric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\r\n\x05lower\x18\x03 \x01(\x01\x12\r\n\x05upper\x18\x04 \x01(\x01\x12\x18\n\x10\x63onfidence_level\x18\x05 \x01(\x01\x12\x17\n\x0finterval_method\x18\x06 \x01(\t\"\xf1\x01\n\nProvenance\x12/\n\x0b\x63reate_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03job\x18\x02 \x01(\t\x12\x0c\n\x04seed\x18\x03 \x01(\x03\x12\x17\n\x0fsource_revision\x18\x04 \x01(\t\x12\x46\n\x10library_versions\x18\x05 \x03(\x0b\x32,.medserve.v1.Provenance.LibraryVersionsEntry\x1a\x36\n\x14LibraryVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*p\n\x04Task\x12\x14\n\x10TASK_UNSPECIFIED\x10\x00\x12\x12\n\x0eTASK_DIAGNOSIS\x10\x01\x12\x13\n\x0fTASK_PREDICTION\x10\x02\x12\x12\n\x0eTASK_TREATMENT\x10\x03\x12\x15\n\x11TASK_SEGMENTATION\x10\x04*p\n\tWindowing\x12\x19\n\x15WINDOWING_UNSPECIFIED\x10\x00\x12\x19\n\x15WINDOWING_FROM_OBJECT\x10\x01\x12\x13\n\x0fWINDOWING_FIXED\x10\x02\x12\x18\n\x14WINDOWING_FULL_RANGE\x10\x03*Z\n\nColorSpace\x12\x1b\n\x17\x43OLOR_SPACE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43OLOR_SPACE_MONOCHROME\x10\x01\x12\x13\n\x0f\x43OLOR_SPACE_RGB\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1amedserve/v1/manifest.proto\x12\x0bmedserve.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a medserve/v1/manifest_input.proto\x1a!medserve/v1/manifest_output.proto\"\xb1\x03\n\rModelManifest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x1f\n\x04task\x18\x03 \x01(\x0e\x32\x11.medserve.v1.Task\x12\x14\n\x0c\x64isplay_name\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12.\n\x0cintended_use\x18\x06 \x01(\x0b\x32\x18.medserve.v1.IntendedUse\x12\x16\n\x0esignature_name\x18\x07 \x01(\t\x12&\n\x06inputs\x18\x08 \x03(\x0b\x32\x16.medserve.v1.InputSpec\x12(\n\x07outputs\x18\t \x03(\x0b\x32\x17.medserve.v1.OutputSpec\x12\x30\n\rtraining_data\x18\n \x01(\x0b\x32\x19.medserve.v1.TrainingData\x12$\n\x07metrics\x18\x0b \x03(\x0b\x32\x13.medserve.v1.Metric\x12+\n\nprovenance\x18\x0c \x01(\x0b\x32\x17.medserve.v1.Provenance\x12\x16\n\x0eweights_digest\x18\r \x01(\t\"K\n\x0bIntendedUse\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x0f\n\x07not_for\x18\x02 \x03(\t\x12\x1a\n\x12\x64\x65monstration_only\x18\x03 \x01(\x08\"\x93\x01\n\x0cTrainingData\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0f\n\x07license\x18\x03 \x01(\t\x12\x16\n\x0etraining_items\x18\x04 \x01(\x03\x12\x18\n\x10validation_items\x18\x05 \x01(\x03\x12\x12\n\ntest_items\x18\x06 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\"v\n\x06Metric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\r\n\x05lower\x18\x03 \x01(\x01\x12\r\n\x05upper\x18\x04 \x01(\x01\x12\x18\n\x10\x63onfidence_level\x18\x05 \x01(\x01\x12\x17\n\x0finterval_method\x18\x06 \x01(\t\"\xf1\x01\n\nProvenance\x12/\n\x0b\x63reate_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03job\x18\x02 \x01(\t\x12\x0c\n\x04seed\x18\x03 \x01(\x03\x12\x17\n\x0fsource_revision\x18\x04 \x01(\t\x12\x46\n\x10library_versions\x18\x05 \x03(\x0b\x32,.medserve.v1.Provenance.LibraryVersionsEntry\x1a\x36\n\x14LibraryVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*p\n\x04Task\x12\x14\n\x10TASK_UNSPECIFIED\x10\x00\x12\x12\n\x0eTASK_DIAGNOSIS\x10\x01\x12\x13\n\x0fTASK_PREDICTION\x10\x02\x12\x12\n\x0eTASK_TREATMENT\x10\x03\x12\x15\n\x11TASK_SEGMENTATION\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,38 +36,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PROVENANCE_LIBRARYVERSIONSENTRY']._loaded_options = None
   _globals['_PROVENANCE_LIBRARYVERSIONSENTRY']._serialized_options = b'8\001'
-  _globals['_TASK']._serialized_start=2052
-  _globals['_TASK']._serialized_end=2164
-  _globals['_WINDOWING']._serialized_start=2166
-  _globals['_WINDOWING']._serialized_end=2278
-  _globals['_COLORSPACE']._serialized_start=2280
-  _globals['_COLORSPACE']._serialized_end=2370
-  _globals['_CODING']._serialized_start=102
-  _globals['_CODING']._serialized_end=157
-  _globals['_MODELMANIFEST']._serialized_start=160
-  _globals['_MODELMANIFEST']._serialized_end=593
-  _globals['_INTENDEDUSE']._serialized_start=595
-  _globals['_INTENDEDUSE']._serialized_end=670
-  _globals['_INPUTSPEC']._serialized_start=673
-  _globals['_INPUTSPEC']._serialized_end=905
-  _globals['_IMAGEINPUT']._serialized_start=908
-  _globals['_IMAGEINPUT']._serialized_end=1080
-  _globals['_TIMESERIESINPUT']._serialized_start=1082
-  _globals['_TIMESERIESINPUT']._serialized_end=1174
-  _globals['_CHANNELSPEC']._serialized_start=1176
-  _globals['_CHANNELSPEC']._serialized_end=1217
-  _globals['_OUTPUTSPEC']._serialized_start=1220
-  _globals['_OUTPUTSPEC']._serialized_end=1369
-  _globals['_CLASSIFICATION']._serialized_start=1371
-  _globals['_CLASSIFICATION']._serialized_end=1442
-  _globals['_LABEL']._serialized_start=1444
-  _globals['_LABEL']._serialized_end=1536
-  _globals['_TRAININGDATA']._serialized_start=1539
-  _globals['_TRAININGDATA']._serialized_end=1686
-  _globals['_METRIC']._serialized_start=1688
-  _globals['_METRIC']._serialized_end=1806
-  _globals['_PROVENANCE']._serialized_start=1809
-  _globals['_PROVENANCE']._serialized_end=2050
-  _globals['_PROVENANCE_LIBRARYVERSIONSENTRY']._serialized_start=1996
-  _globals['_PROVENANCE_LIBRARYVERSIONSENTRY']._serialized_end=2050
+  _globals['_TASK']._serialized_start=1172
+  _globals['_TASK']._serialized_end=1284
+  _globals['_MODELMANIFEST']._serialized_start=146
+  _globals['_MODELMANIFEST']._serialized_end=579
+  _globals['_INTENDEDUSE']._serialized_start=581
+  _globals['_INTENDEDUSE']._serialized_end=656
+  _globals['_TRAININGDATA']._serialized_start=659
+  _globals['_TRAININGDATA']._serialized_end=806
+  _globals['_METRIC']._serialized_start=808
+  _globals['_METRIC']._serialized_end=926
+  _globals['_PROVENANCE']._serialized_start=929
+  _globals['_PROVENANCE']._serialized_end=1170
+  _globals['_PROVENANCE_LIBRARYVERSIONSENTRY']._serialized_start=1116
+  _globals['_PROVENANCE_LIBRARYVERSIONSENTRY']._serialized_end=1170
 # @@protoc_insertion_point(module_scope)

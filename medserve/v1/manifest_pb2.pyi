@@ -9,7 +9,8 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
-from medserve.v1 import tensor_pb2 as _tensor_pb2
+from medserve.v1 import manifest_input_pb2 as _manifest_input_pb2
+from medserve.v1 import manifest_output_pb2 as _manifest_output_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -53,88 +54,6 @@ TASK_SEGMENTATION: Task.ValueType  # 4
 """Outlines a structure in an image."""
 Global___Task: _TypeAlias = Task  # noqa: Y015
 
-class _Windowing:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _WindowingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Windowing.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    WINDOWING_UNSPECIFIED: _Windowing.ValueType  # 0
-    """Not given. The same as WINDOWING_FROM_OBJECT."""
-    WINDOWING_FROM_OBJECT: _Windowing.ValueType  # 1
-    """The first VOI LUT or window in the object; its full range of values where it has neither."""
-    WINDOWING_FIXED: _Windowing.ValueType  # 2
-    """`window_center` and `window_width` of this manifest, in the units of the modality LUT's output."""
-    WINDOWING_FULL_RANGE: _Windowing.ValueType  # 3
-    """The smallest to the largest value that is present, linearly."""
-
-class Windowing(_Windowing, metaclass=_WindowingEnumTypeWrapper):
-    """How the grey values of a DICOM image become the model's 8-bit pixels (PS3.3 C.11.2)."""
-
-WINDOWING_UNSPECIFIED: Windowing.ValueType  # 0
-"""Not given. The same as WINDOWING_FROM_OBJECT."""
-WINDOWING_FROM_OBJECT: Windowing.ValueType  # 1
-"""The first VOI LUT or window in the object; its full range of values where it has neither."""
-WINDOWING_FIXED: Windowing.ValueType  # 2
-"""`window_center` and `window_width` of this manifest, in the units of the modality LUT's output."""
-WINDOWING_FULL_RANGE: Windowing.ValueType  # 3
-"""The smallest to the largest value that is present, linearly."""
-Global___Windowing: _TypeAlias = Windowing  # noqa: Y015
-
-class _ColorSpace:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _ColorSpaceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ColorSpace.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    COLOR_SPACE_UNSPECIFIED: _ColorSpace.ValueType  # 0
-    """Not given. Refused where an image input is declared."""
-    COLOR_SPACE_MONOCHROME: _ColorSpace.ValueType  # 1
-    """One channel; larger is brighter (DICOM's MONOCHROME2)."""
-    COLOR_SPACE_RGB: _ColorSpace.ValueType  # 2
-    """Three channels: red, green, blue."""
-
-class ColorSpace(_ColorSpace, metaclass=_ColorSpaceEnumTypeWrapper):
-    """The colour space of the pixels that a model takes."""
-
-COLOR_SPACE_UNSPECIFIED: ColorSpace.ValueType  # 0
-"""Not given. Refused where an image input is declared."""
-COLOR_SPACE_MONOCHROME: ColorSpace.ValueType  # 1
-"""One channel; larger is brighter (DICOM's MONOCHROME2)."""
-COLOR_SPACE_RGB: ColorSpace.ValueType  # 2
-"""Three channels: red, green, blue."""
-Global___ColorSpace: _TypeAlias = ColorSpace  # noqa: Y015
-
-@_typing.final
-class Coding(_message.Message):
-    """A concept from a coding system, as in DICOM (PS3.3 8.1) and FHIR."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SYSTEM_FIELD_NUMBER: _builtins.int
-    CODE_FIELD_NUMBER: _builtins.int
-    DISPLAY_FIELD_NUMBER: _builtins.int
-    system: _builtins.str
-    """The coding system's name or URI, for example `http://snomed.info/sct` or `SCT`."""
-    code: _builtins.str
-    """The code in that system."""
-    display: _builtins.str
-    """The concept's name for people."""
-    def __init__(
-        self,
-        *,
-        system: _builtins.str = ...,
-        code: _builtins.str = ...,
-        display: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "display", b"display", "system", b"system"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Coding: _TypeAlias = Coding  # noqa: Y015
-
 @_typing.final
 class ModelManifest(_message.Message):
     """Everything that the gateway needs to serve one version of a model that it has never seen. Published as
@@ -177,11 +96,11 @@ class ModelManifest(_message.Message):
         """Who may use it, for what, and what it must not be used for."""
 
     @_builtins.property
-    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___InputSpec]:
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[_manifest_input_pb2.InputSpec]:
         """The signature's inputs. Each has a name of its own. At least one."""
 
     @_builtins.property
-    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutputSpec]:
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[_manifest_output_pb2.OutputSpec]:
         """The signature's outputs. Each has a name of its own. At least one."""
 
     @_builtins.property
@@ -206,8 +125,8 @@ class ModelManifest(_message.Message):
         description: _builtins.str = ...,
         intended_use: Global___IntendedUse | None = ...,
         signature_name: _builtins.str = ...,
-        inputs: _abc.Iterable[Global___InputSpec] | None = ...,
-        outputs: _abc.Iterable[Global___OutputSpec] | None = ...,
+        inputs: _abc.Iterable[_manifest_input_pb2.InputSpec] | None = ...,
+        outputs: _abc.Iterable[_manifest_output_pb2.OutputSpec] | None = ...,
         training_data: Global___TrainingData | None = ...,
         metrics: _abc.Iterable[Global___Metric] | None = ...,
         provenance: Global___Provenance | None = ...,
@@ -252,252 +171,6 @@ class IntendedUse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IntendedUse: _TypeAlias = IntendedUse  # noqa: Y015
-
-@_typing.final
-class InputSpec(_message.Message):
-    """One input of the signature."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    DATA_TYPE_FIELD_NUMBER: _builtins.int
-    SHAPE_FIELD_NUMBER: _builtins.int
-    DESCRIPTION_FIELD_NUMBER: _builtins.int
-    IMAGE_FIELD_NUMBER: _builtins.int
-    TIME_SERIES_FIELD_NUMBER: _builtins.int
-    ALLOWS_MISSING_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """The input's alias in the signature."""
-    data_type: _tensor_pb2.DataType.ValueType
-    """The element type that the SavedModel takes."""
-    description: _builtins.str
-    """What the input means, for people."""
-    allows_missing: _builtins.bool
-    """True where not-a-number marks a missing value that the model knows how to fill in. Otherwise NaN and infinity are refused."""
-    @_builtins.property
-    def shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """The size of each dimension of one item, without the batch dimension; -1 where any size will do."""
-
-    @_builtins.property
-    def image(self) -> Global___ImageInput:
-        """Encoded images and DICOM objects are taken as well as tensors."""
-
-    @_builtins.property
-    def time_series(self) -> Global___TimeSeriesInput:
-        """Time series are taken as well as tensors."""
-
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        data_type: _tensor_pb2.DataType.ValueType = ...,
-        shape: _abc.Iterable[_builtins.int] | None = ...,
-        description: _builtins.str = ...,
-        image: Global___ImageInput | None = ...,
-        time_series: Global___TimeSeriesInput | None = ...,
-        allows_missing: _builtins.bool = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "medium", b"medium", "time_series", b"time_series"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allows_missing", b"allows_missing", "data_type", b"data_type", "description", b"description", "image", b"image", "medium", b"medium", "name", b"name", "shape", b"shape", "time_series", b"time_series"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_medium: _TypeAlias = _typing.Literal["image", "time_series"]  # noqa: Y015
-    _WhichOneofArgType_medium: _TypeAlias = _typing.Literal["medium", b"medium"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_medium) -> _WhichOneofReturnType_medium | None: ...
-
-Global___InputSpec: _TypeAlias = InputSpec  # noqa: Y015
-
-@_typing.final
-class ImageInput(_message.Message):
-    """How an encoded image or a DICOM object becomes the tensor of an input. Resizing and normalising happen inside the SavedModel."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    COLOR_SPACE_FIELD_NUMBER: _builtins.int
-    WINDOWING_FIELD_NUMBER: _builtins.int
-    WINDOW_CENTER_FIELD_NUMBER: _builtins.int
-    WINDOW_WIDTH_FIELD_NUMBER: _builtins.int
-    DICOM_MODALITIES_FIELD_NUMBER: _builtins.int
-    color_space: Global___ColorSpace.ValueType
-    """The channels that the model takes."""
-    windowing: Global___Windowing.ValueType
-    """How grey values become 8-bit pixels, for DICOM objects."""
-    window_center: _builtins.float
-    """The centre of the window, in the units of the modality LUT's output, where `windowing` is WINDOWING_FIXED."""
-    window_width: _builtins.float
-    """The width of the window, in the same units; one or more."""
-    @_builtins.property
-    def dicom_modalities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The DICOM modalities that the model was made for (PS3.3 C.7.3.1.1.1), for example `DX`. Empty: any."""
-
-    def __init__(
-        self,
-        *,
-        color_space: Global___ColorSpace.ValueType = ...,
-        windowing: Global___Windowing.ValueType = ...,
-        window_center: _builtins.float = ...,
-        window_width: _builtins.float = ...,
-        dicom_modalities: _abc.Iterable[_builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["color_space", b"color_space", "dicom_modalities", b"dicom_modalities", "window_center", b"window_center", "window_width", b"window_width", "windowing", b"windowing"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ImageInput: _TypeAlias = ImageInput  # noqa: Y015
-
-@_typing.final
-class TimeSeriesInput(_message.Message):
-    """How a time series becomes the tensor of an input, shaped [samples, channels]."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CHANNELS_FIELD_NUMBER: _builtins.int
-    SAMPLING_FREQUENCY_HZ_FIELD_NUMBER: _builtins.int
-    sampling_frequency_hz: _builtins.float
-    """The sampling frequency that the model expects, in hertz. Zero: the model counts samples, whatever their spacing."""
-    @_builtins.property
-    def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelSpec]:
-        """The channels, in the order of the tensor's last dimension."""
-
-    def __init__(
-        self,
-        *,
-        channels: _abc.Iterable[Global___ChannelSpec] | None = ...,
-        sampling_frequency_hz: _builtins.float = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "sampling_frequency_hz", b"sampling_frequency_hz"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___TimeSeriesInput: _TypeAlias = TimeSeriesInput  # noqa: Y015
-
-@_typing.final
-class ChannelSpec(_message.Message):
-    """One channel of a time series."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    UNIT_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """The channel's name, which a request repeats."""
-    unit: _builtins.str
-    """The unit of its values in UCUM, for example `mV`; `1` for a number without a unit."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        unit: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "unit", b"unit"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ChannelSpec: _TypeAlias = ChannelSpec  # noqa: Y015
-
-@_typing.final
-class OutputSpec(_message.Message):
-    """One output of the signature, and how to read it."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    DATA_TYPE_FIELD_NUMBER: _builtins.int
-    SHAPE_FIELD_NUMBER: _builtins.int
-    CLASSIFICATION_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """The output's alias in the signature."""
-    data_type: _tensor_pb2.DataType.ValueType
-    """The element type that the SavedModel gives."""
-    @_builtins.property
-    def shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """The size of each dimension of one item, without the batch dimension; -1 where it varies."""
-
-    @_builtins.property
-    def classification(self) -> Global___Classification:
-        """The output holds a probability for each label."""
-
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        data_type: _tensor_pb2.DataType.ValueType = ...,
-        shape: _abc.Iterable[_builtins.int] | None = ...,
-        classification: Global___Classification | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["classification", b"classification", "reading", b"reading"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classification", b"classification", "data_type", b"data_type", "name", b"name", "reading", b"reading", "shape", b"shape"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_reading: _TypeAlias = _typing.Literal["classification"]  # noqa: Y015
-    _WhichOneofArgType_reading: _TypeAlias = _typing.Literal["reading", b"reading"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_reading) -> _WhichOneofReturnType_reading | None: ...
-
-Global___OutputSpec: _TypeAlias = OutputSpec  # noqa: Y015
-
-@_typing.final
-class Classification(_message.Message):
-    """An output that holds one probability for each label, in order."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    EXCLUSIVE_FIELD_NUMBER: _builtins.int
-    LABELS_FIELD_NUMBER: _builtins.int
-    exclusive: _builtins.bool
-    """True where exactly one of the labels holds, so that the probabilities sum to one (softmax)."""
-    @_builtins.property
-    def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___Label]:
-        """The labels, in the order of the output's last dimension."""
-
-    def __init__(
-        self,
-        *,
-        exclusive: _builtins.bool = ...,
-        labels: _abc.Iterable[Global___Label] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exclusive", b"exclusive", "labels", b"labels"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Classification: _TypeAlias = Classification  # noqa: Y015
-
-@_typing.final
-class Label(_message.Message):
-    """One label of a classification."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CODE_FIELD_NUMBER: _builtins.int
-    OPERATING_POINT_FIELD_NUMBER: _builtins.int
-    operating_point: _builtins.float
-    """The probability from which the finding is called present. Unset: the most probable of exclusive labels is; of others, none is called."""
-    @_builtins.property
-    def code(self) -> Global___Coding:
-        """What the label means."""
-
-    def __init__(
-        self,
-        *,
-        code: Global___Coding | None = ...,
-        operating_point: _builtins.float | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_operating_point", b"_operating_point", "code", b"code", "operating_point", b"operating_point"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_operating_point", b"_operating_point", "code", b"code", "operating_point", b"operating_point"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__operating_point: _TypeAlias = _typing.Literal["operating_point"]  # noqa: Y015
-    _WhichOneofArgType__operating_point: _TypeAlias = _typing.Literal["_operating_point", b"_operating_point"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__operating_point) -> _WhichOneofReturnType__operating_point | None: ...
-
-Global___Label: _TypeAlias = Label  # noqa: Y015
 
 @_typing.final
 class TrainingData(_message.Message):

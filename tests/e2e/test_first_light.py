@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
-from medserve.v1 import inference_pb2, manifest_pb2, tensor_pb2
+from medserve.v1 import inference_pb2, manifest_pb2, reading_pb2, tensor_pb2
 from training.data.ecg5000 import load_ecg5000
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def test_a_png_becomes_findings(caller: "Caller", digit_request: inference_pb2.I
     assert response.served_by.weights_digest == manifest.weights_digest
     assert sorted(probabilities(response)) == [str(number) for number in range(10)]
     assert sum(probabilities(response).values()) == pytest.approx(1, abs=1e-5)
-    assert [finding.decision for finding in response.findings] == [inference_pb2.DECISION_PRESENT, *[inference_pb2.DECISION_ABSENT] * 9]
+    assert [finding.decision for finding in response.findings] == [reading_pb2.DECISION_PRESENT, *[reading_pb2.DECISION_ABSENT] * 9]
     assert [warning.reason for warning in response.warnings] == ["DEMONSTRATION_ONLY"]
 
 

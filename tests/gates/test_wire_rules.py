@@ -7,13 +7,15 @@ from subprocess import CompletedProcess
 import pytest
 
 Run = Callable[..., CompletedProcess[str]]
-INFERENCE = Path("proto", "medserve", "v1", "inference.proto")
+PROTO = Path("proto", "medserve", "v1")
 
 
-def replaced(tree: Path, before: str, after: str, file: Path = INFERENCE) -> None:
-    text = (tree / file).read_text()
+def replaced(tree: Path, before: str, after: str) -> None:
+    """Changes the only place that there is in the public definitions."""
+    (file,) = (file for file in (tree / PROTO).glob("*.proto") if before in file.read_text())
+    text = file.read_text()
     assert text.count(before) == 1
-    (tree / file).write_text(text.replace(before, after))
+    file.write_text(text.replace(before, after))
 
 
 def test_the_tree_as_it_is_keeps_the_rules(run: Run) -> None:

@@ -27,7 +27,7 @@ from tensorflow_serving.apis import (
 )
 from tensorflow_serving.apis import inference_pb2 as multi_inference_pb2
 
-from medserve.v1 import catalog_pb2, inference_pb2, tensor_pb2
+from medserve.v1 import catalog_pb2, inference_pb2, input_pb2, tensor_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,23 +44,35 @@ RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
 # Good and bad values.
 
 
-def numbers(*values: float, shape: tuple[int, ...] | None = None, data_type: int = tensor_pb2.DATA_TYPE_FLOAT32) -> inference_pb2.Input:
+def numbers(*values: float, shape: tuple[int, ...] | None = None, data_type: int = tensor_pb2.DATA_TYPE_FLOAT32) -> input_pb2.Input:
     content = np.array(values, np.float32).tobytes()
     kind: Any = data_type
-    return inference_pb2.Input(tensor=tensor_pb2.Tensor(data_type=kind, shape=shape or (len(values),), content=content))
+    return input_pb2.Input(tensor=tensor_pb2.Tensor(data_type=kind, shape=shape or (len(values),), content=content))
 
 
-def image(content: bytes) -> inference_pb2.Input:
-    return inference_pb2.Input(image=inference_pb2.EncodedImage(content=content))
+def image(content: bytes) -> input_pb2.Input:
+    return input_pb2.Input(image=input_pb2.EncodedImage(content=content))
 
 
-def dicom(content: bytes) -> inference_pb2.Input:
-    return inference_pb2.Input(dicom=inference_pb2.DicomObject(content=content))
+def dicom(content: bytes) -> input_pb2.Input:
+    return input_pb2.Input(dicom=input_pb2.DicomObject(content=content))
 
 
-def series(*channels: tuple[str, str, list[float]], hz: float = 100) -> inference_pb2.Input:
-    made = [inference_pb2.Channel(name=name, unit=unit, values=values) for name, unit, values in channels]
-    return inference_pb2.Input(time_series=inference_pb2.TimeSeries(channels=made, sampling_frequency_hz=hz))
+def series(*channels: tuple[str, str, list[float]], hz: float = 100, times: tuple[float, ...] = ()) -> input_pb2.Input:
+    made = [input_pb2.Channel(name=name, unit=unit, values=values) for name, unit, values in channels]
+    return input_pb2.Input(time_series=input_pb2.TimeSeries(channels=made, sampling_frequency_hz=hz, times_seconds=times))
+
+
+def features(*, unit: str = "a", changes: dict[str, float | str | None] | None = None) -> input_pb2.Input:
+    """A record that the model `clinic` takes, with changes; a text is a category, and None leaves a feature out."""
+    message = input_pb2.Input(record=input_pb2.Record())
+    for name, value in ({"age": 61, "creatinine": 1.5, "sex": "female"} | (changes or {})).items():
+        if isinstance(value, str):
+            message.record.features[name].category = value
+        elif value is not None:
+            message.record.features[name].quantity.value = value
+            message.record.features[name].quantity.unit = unit if name == "age" else "mg/dL"
+    return message
 
 
 def png() -> bytes:
@@ -114,7 +126,7 @@ def infer(model: str = "record", *, key: str | None = "full", timeout: float | N
     return lambda gateway: gateway.inference.Infer(request, metadata=gateway.metadata(key) if key else (), timeout=timeout)
 
 
-def named(name: str, value: inference_pb2.Input) -> dict[str, Any]:
+def named(name: str, value: input_pb2.Input) -> dict[str, Any]:
     """An input of a name that Python can't write."""
     return {name: value}
 

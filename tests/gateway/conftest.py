@@ -59,7 +59,21 @@ ECG = {
     "timeSeries": {"samplingFrequencyHz": 100, "channels": [{"name": "I", "unit": "mV"}, {"name": "II", "unit": "mV"}]},
 }  # fmt: skip
 RECORD = {"name": "x", "dataType": "DATA_TYPE_FLOAT32", "shape": ["3"]}
-MODELS: dict[str, dict[str, Any]] = {"digits": IMAGES, "ecg": ECG, "record": RECORD}
+BEDSIDE = {
+    "name": "x", "dataType": "DATA_TYPE_FLOAT32", "shape": ["-1", "1"],
+    "timeSeries": {"samplingFrequencyHz": 2, "channels": [{"name": "p", "unit": "mm[Hg]"}], "resampling": {"maxGapSeconds": 3}},
+}  # fmt: skip
+CLINIC = {
+    "name": "x", "dataType": "DATA_TYPE_FLOAT32", "shape": ["3"], "allowsMissing": True,
+    "record": {
+        "features": [
+            {"name": "age", "unit": "a", "minimum": 18, "maximum": 110},
+            {"name": "creatinine", "unit": "mg/dL", "ifMissing": "FEATURE_HANDLING_AS_MISSING"},
+            {"name": "sex", "categories": [{"code": "female"}, {"code": "male"}]},
+        ]
+    },
+}  # fmt: skip
+MODELS: dict[str, dict[str, Any]] = {"digits": IMAGES, "ecg": ECG, "record": RECORD, "bedside": BEDSIDE, "clinic": CLINIC}
 PROBABILITIES = {
     "name": "probabilities", "dataType": "DATA_TYPE_FLOAT32", "shape": ["2"],
     "classification": {"exclusive": True, "labels": [{"code": {"system": "99MED", "code": c, "display": c}} for c in ("no", "yes")]},
@@ -104,7 +118,7 @@ class Peer:
 
     def reset(self) -> None:
         self.script: dict[str, Script] = {}
-        self.versions = {"digits": [2, 1], "ecg": [1], "record": [1], "unpublished": [7]}
+        self.versions = {"digits": [2, 1], "ecg": [1], "record": [1], "bedside": [1], "clinic": [1], "unpublished": [7]}
         self.requests: list[tuple[str, bytes]] = []
 
     def start(self) -> None:

@@ -13,7 +13,7 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from tensorflow_serving.apis import predict_pb2
 
-from medserve.v1 import inference_pb2, tensor_pb2
+from medserve.v1 import inference_pb2, input_pb2, tensor_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ server.wait_for_termination()
 
 def infer(gateway: Running) -> Any:
     tensor = tensor_pb2.Tensor(data_type=tensor_pb2.DATA_TYPE_FLOAT32, shape=[3], content=np.zeros(3, np.float32).tobytes())
-    request = inference_pb2.InferRequest(model=inference_pb2.ModelSelector(name="record"), inputs={"x": inference_pb2.Input(tensor=tensor)})
+    request = inference_pb2.InferRequest(model=inference_pb2.ModelSelector(name="record"), inputs={"x": input_pb2.Input(tensor=tensor)})
     return gateway.inference.Infer(request, metadata=gateway.metadata(), timeout=10)
 
 

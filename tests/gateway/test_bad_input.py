@@ -16,7 +16,7 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.errors import leaves
-from medserve.v1 import inference_pb2, tensor_pb2
+from medserve.v1 import input_pb2, tensor_pb2
 from tests.gateway.calls import (
     ECG,
     GOOD,
@@ -31,6 +31,7 @@ from tests.gateway.calls import (
     answering,
     dicom,
     dicom_file,
+    features,
     get_metadata,
     get_model,
     get_status,
@@ -106,6 +107,8 @@ def case(name: str, send: Send, code: str, reason: str | None, field_: str, says
 X = 'inputs["x"]'
 IMAGE, DICOM = 'inputs["images"].image.content', 'inputs["images"].dicom.content'
 CHANNELS = 'inputs["ecg"].time_series.channels'
+FEATURES = f"{X}.record.features"
+FEATURES = f"{X}.record.features"
 INVALID = "INVALID_ARGUMENT"
 ANSWER_INVALID = ("INTERNAL", "BACKEND_ANSWER_INVALID")
 
@@ -140,7 +143,7 @@ CASES = [
     case("catalog: page size", list_models(page_size=-1), INVALID, "FIELD_INVALID", "page_size", "1 to 1000"),
     # Which inputs.
     case("missing input", infer(), INVALID, "INPUT_MISSING", X, "send it as tensor"),
-    case("input without a value", infer(x=inference_pb2.Input()), INVALID, "INPUT_MISSING", X, "send it as tensor"),
+    case("input without a value", infer(x=input_pb2.Input()), INVALID, "INPUT_MISSING", X, "send it as tensor"),
     case("unknown input", infer(**GOOD, y=numbers(1)), INVALID, "INPUT_UNKNOWN", 'inputs["y"]', "it takes x"),
     case("unknown input named after a patient", infer(**named(PATIENT, numbers(1))), INVALID, "INPUT_UNKNOWN", "inputs", "it takes x"),
     case("another form", infer(x=image(png())), INVALID, "INPUT_FORM_NOT_ACCEPTED", f"{X}.image", "send it as tensor"),
@@ -213,6 +216,44 @@ CASES = [
         "frequency", infer("ecg", ecg=series(*ECG, hz=0)),
         INVALID, "SAMPLING_FREQUENCY_MISMATCH", 'inputs["ecg"].time_series.sampling_frequency_hz', "takes 100 Hz",
     ),
+    case(
+        "times that fall", infer("bedside", x=series(("p", "mm[Hg]", [80, 81]), hz=0, times=(1, 0))),
+        INVALID, "TIMES_INVALID", f"{X}.time_series.times_seconds", "oldest first",
+    ),
+    case(
+        "a long gap", infer("bedside", x=series(("p", "mm[Hg]", [80, 81]), hz=0, times=(0, 9))),
+        INVALID, "GAP_TOO_LONG", f"{X}.time_series.channels", "without that gap",
+    ),
+    case(
+        "a grid of 10⁹ samples", infer("bedside", x=series(("p", "mm[Hg]", [80, 81]), hz=0, times=(0, MANY))),
+        INVALID, "TOO_MANY_ELEMENTS", f"{X}.time_series.times_seconds", "send less",
+    ),
+    # Records.
+    case(
+        "feature named after a patient", infer("clinic", x=features(changes={PATIENT: 1})),
+        INVALID, "FEATURE_UNKNOWN", FEATURES, "takes age, creatinine, sex",
+    ),
+    case(
+        "missing feature", infer("clinic", x=features(changes={"age": None})),
+        INVALID, "FEATURE_MISSING", f'{FEATURES}["age"]', "send a number in the unit a",
+    ),
+    case(
+        "text for a number", infer("clinic", x=features(changes={"age": PATIENT})),
+        INVALID, "FEATURE_KIND_MISMATCH", f'{FEATURES}["age"]', "send a number in the unit a",
+    ),
+    case(
+        "number beyond its range", infer("clinic", x=features(changes={"age": 4711})),
+        INVALID, "FEATURE_OUT_OF_RANGE", f'{FEATURES}["age"].quantity.value', "from 18 up to 110",
+    ),
+    case(
+        "unknown category", infer("clinic", x=features(changes={"sex": PATIENT})),
+        INVALID, "CATEGORY_UNKNOWN", f'{FEATURES}["sex"].category', "one of the categories female, male",
+    ),
+    case(
+        "unit named after a patient", infer("clinic", x=features(unit=PATIENT)),
+        INVALID, "UNIT_MISMATCH", f'{FEATURES}["age"].quantity.unit', "send a number in the unit a",
+    ),
+    case("4097 features", infer("clinic", x=features(changes={f"f{n}": 1 for n in range(4094)})), INVALID, "FIELD_INVALID", FEATURES, "at most 4096"),
     # Who.
     *(
         case(f"no key: {name}", send, "UNAUTHENTICATED", "CREDENTIALS_MISSING", "", "authorization: Bearer")

@@ -43,7 +43,14 @@ def infer_requests() -> list[bytes]:
     ecg.inputs["ecg"].time_series.sampling_frequency_hz = 100
     for name in ("I", "II"):
         ecg.inputs["ecg"].time_series.channels.add(name=name, unit="mV", values=[0.0, 1.0])
-    return [message.SerializeToString() for message in (record, digits, scan, ecg)]
+    bedside = inference_pb2.InferRequest(model=inference_pb2.ModelSelector(name="bedside"))
+    bedside.inputs["x"].time_series.times_seconds.extend([0.0, 0.5, 2.0])
+    bedside.inputs["x"].time_series.channels.add(name="p", unit="kPa", values=[10.0, 11.0, float("nan")])
+    clinic = inference_pb2.InferRequest(model=inference_pb2.ModelSelector(name="clinic"))
+    clinic.inputs["x"].record.features["age"].quantity.unit = "mo"
+    clinic.inputs["x"].record.features["age"].quantity.value = 720
+    clinic.inputs["x"].record.features["sex"].category = "female"
+    return [message.SerializeToString() for message in (record, digits, scan, ecg, bedside, clinic)]
 
 
 def predict_requests() -> list[bytes]:

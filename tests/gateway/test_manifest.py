@@ -9,20 +9,54 @@ from gateway.manifest import (
     Classification,
     Coding,
     ColorSpace,
+    FeatureHandling,
+    FeatureSpec,
+    ForecastReading,
     ImageInput,
     InputSpec,
+    Interval,
     Label,
     Manifest,
+    NoveltyReading,
+    OutputReading,
     OutputSpec,
+    RecordInput,
+    SurvivalReading,
     TimeSeriesInput,
+    TreatmentReading,
     Windowing,
 )  # fmt: skip
 from gateway.tensor import DType
+from gateway.units import Conversion
 
 GREY, RGB = ImageInput(color_space=ColorSpace.MONOCHROME), ImageInput(color_space=ColorSpace.RGB)
 SERIES = TimeSeriesInput(channels=(ChannelSpec(name="I", unit="mV"),))
 TWO_LABELS = Classification(exclusive=True, labels=tuple(Label(code=Coding(system="s", code=c, display=c)) for c in "ab"))
-X, Y = InputSpec(name="x", dtype=DType.FLOAT32, shape=(1,)), OutputSpec(name="y", dtype=DType.FLOAT32, shape=(2,), classification=TWO_LABELS)
+X, Y = InputSpec(name="x", dtype=DType.FLOAT32, shape=(1,)), OutputSpec(name="y", dtype=DType.FLOAT32, shape=(2,), reading=TWO_LABELS)
+
+
+A, B = (Coding(system="s", code=c, display=c) for c in "ab")
+ENDS = Interval(lower_output="low", upper_output="high", confidence_level=0.9)
+AGE = FeatureSpec(name="age", unit="a", if_missing=FeatureHandling.AS_MISSING)
+
+
+def record(*features: FeatureSpec, shape: tuple[int, ...] = (1,), dtype: DType = DType.FLOAT32, allows_missing: bool = True) -> InputSpec:
+    medium = RecordInput(features={feature.name: feature for feature in features})
+    return InputSpec(name="x", dtype=dtype, shape=shape, medium=medium, allows_missing=allows_missing)
+
+
+def output(reading: OutputReading, *shape: int, dtype: DType = DType.FLOAT32) -> OutputSpec:
+    return OutputSpec(name="y", dtype=dtype, shape=shape, reading=reading)
+
+
+def treatment(**changes: object) -> TreatmentReading:
+    arguments = {"outcome": A, "unit": "1", "lower_is_better": False, "options": (A, B), "reference": 0}
+    return TreatmentReading(**(arguments | changes))  # type: ignore[arg-type]
+
+
+def companioned(**others: tuple[int, ...]) -> Manifest:
+    outputs = {"y": output(SurvivalReading(event=A, times_days=(1, 2), interval=ENDS), 2)}
+    return manifest(outputs=outputs | {name: OutputSpec(name=name, dtype=DType.FLOAT32, shape=shape) for name, shape in others.items()})
 
 
 def image(medium: ImageInput, dtype: DType, *shape: int) -> InputSpec:
@@ -34,7 +68,7 @@ def series(dtype: DType, *shape: int) -> InputSpec:
 
 
 def classification(dtype: DType, *shape: int) -> OutputSpec:
-    return OutputSpec(name="y", dtype=dtype, shape=shape, classification=TWO_LABELS)
+    return OutputSpec(name="y", dtype=dtype, shape=shape, reading=TWO_LABELS)
 
 
 def manifest(**changes: object) -> Manifest:
@@ -52,6 +86,13 @@ def manifest(**changes: object) -> Manifest:
         lambda: classification(DType.FLOAT16, 2),
         lambda: ImageInput(color_space=ColorSpace.RGB, windowing=Windowing.FIXED, window_width=1),
         manifest,
+        lambda: record(AGE, FeatureSpec(name="sex", categories=("f", "m")), shape=(2,)),
+        lambda: TimeSeriesInput(channels=SERIES.channels, sampling_frequency_hz=100, max_gap_seconds=0.5),
+        lambda: output(SurvivalReading(event=A, times_days=(0.5, 1, 2)), 3),
+        lambda: output(treatment(effect_output="e", effect_interval=ENDS), 2),
+        lambda: output(ForecastReading(variables=(A, B), units=("1", "1"), step_seconds=1), -1, 2),
+        lambda: output(NoveltyReading(threshold=-1), 1, dtype=DType.FLOAT64),
+        lambda: companioned(low=(2,), high=(2,)),
     ],
 )
 def test_takes(build: Callable[[], object]) -> None:
@@ -76,6 +117,43 @@ def test_takes(build: Callable[[], object]) -> None:
         (lambda: TimeSeriesInput(channels=()), "channels"),
         (lambda: TimeSeriesInput(channels=SERIES.channels * 2), "channels"),
         (lambda: TimeSeriesInput(channels=SERIES.channels, sampling_frequency_hz=-1), "sampling_frequency_hz"),
+        (lambda: TimeSeriesInput(channels=(ChannelSpec(name="I", unit="beats"),)), "unit"),
+        (lambda: TimeSeriesInput(channels=SERIES.channels, max_gap_seconds=1), "resampling"),
+        (lambda: TimeSeriesInput(channels=SERIES.channels, sampling_frequency_hz=1, max_gap_seconds=0), "resampling"),
+        (lambda: RecordInput(features={}), "record.features"),
+        (lambda: RecordInput(features={"age": AGE}, unknown_features=FeatureHandling.CLAMP), "unknown_features"),
+        (lambda: record(AGE, shape=(2,)), r"\[1\]"),
+        (lambda: record(AGE, dtype=DType.INT32), "record"),
+        (lambda: record(AGE, allows_missing=False), "allows_missing"),
+        (lambda: FeatureSpec(name="", unit="1"), "name"),
+        (lambda: FeatureSpec(name="age"), r"'age'\].unit"),
+        (lambda: FeatureSpec(name="age", unit="years"), r"'age'\].unit"),
+        (lambda: FeatureSpec(name="age", unit="a", minimum=2, maximum=1), "'age'.*minimum"),
+        (lambda: FeatureSpec(name="age", unit="a", minimum=float("nan")), "'age'.*minimum"),
+        (lambda: FeatureSpec(name="age", unit="a", other_units={"mo": Conversion(factor=0)}), "other_units"),
+        (lambda: FeatureSpec(name="age", unit="a", other_units={"months": Conversion(factor=2)}), "other_units"),
+        (lambda: FeatureSpec(name="sex", unit="1", categories=("f",)), "'sex'.*categories"),
+        (lambda: FeatureSpec(name="sex", categories=("f", "f")), "'sex'.*categories"),
+        (lambda: FeatureSpec(name="sex", categories=("f", "")), "'sex'.*categories"),
+        (lambda: FeatureSpec(name="age", unit="a", if_missing=FeatureHandling.CLAMP), "'age'.*nearest"),
+        (lambda: Classification(exclusive=True, labels=(Label(code=A, conformal_threshold=0.5),)), "confidence level"),
+        (lambda: Classification(exclusive=True, labels=(Label(code=A, conformal_threshold=0.5), Label(code=B))), "for each label"),
+        (lambda: Interval(lower_output="l", upper_output="u", confidence_level=95), "confidence_level"),
+        (lambda: SurvivalReading(event=A, times_days=()), "times_days"),
+        (lambda: SurvivalReading(event=A, times_days=(0, 1)), "times_days"),
+        (lambda: SurvivalReading(event=A, times_days=(2, 1)), "times_days"),
+        (lambda: output(SurvivalReading(event=A, times_days=(1, 2)), 3), "'y'.*survival"),
+        (lambda: treatment(options=(A,)), "options"),
+        (lambda: treatment(reference=2), "reference"),
+        (lambda: treatment(effect_interval=ENDS), "effect_output"),
+        (lambda: output(treatment(), 3), "'y'.*treatment"),
+        (lambda: ForecastReading(variables=(A,), units=(), step_seconds=1), "forecast"),
+        (lambda: ForecastReading(variables=(A,), units=("1",), step_seconds=0), "forecast"),
+        (lambda: output(ForecastReading(variables=(A,), units=("1",), step_seconds=1), 2), "'y'.*forecast"),
+        (lambda: NoveltyReading(threshold=float("nan")), "threshold"),
+        (lambda: output(NoveltyReading(threshold=1), 2), "'y'.*novelty"),
+        (lambda: companioned(low=(2,)), "'high'"),
+        (lambda: companioned(low=(2,), high=(3,)), "'high'"),
         (lambda: manifest(name=""), "name"),
         (lambda: manifest(version=0), "version"),
         (lambda: manifest(inputs={}), "inputs"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.catalog import Catalog
-from gateway.manifest import ColorSpace, ImageInput, Windowing
+from gateway.manifest import Classification, ColorSpace, ImageInput, Windowing
 from gateway.repository import Repository, read_version
 from gateway.tensor import DType
 
@@ -57,8 +57,8 @@ def test_a_manifest_becomes_what_the_stages_read(tmp_path: Path) -> None:
     assert (manifest.name, manifest.version, manifest.signature_name, manifest.demonstration_only) == ("digits", 1, "serving_default", True)
     assert (images.dtype, images.shape) == (DType.UINT8, (-1, -1, 1))
     assert images.medium == ImageInput(color_space=ColorSpace.MONOCHROME, windowing=Windowing.FIXED, window_center=40, window_width=400)
-    assert probabilities.classification is not None
-    assert [label.operating_point for label in probabilities.classification.labels] == [None, 0.25]
+    assert isinstance(probabilities.reading, Classification)
+    assert [label.operating_point for label in probabilities.reading.labels] == [None, 0.25]
 
 
 @pytest.mark.parametrize(

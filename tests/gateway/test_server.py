@@ -72,7 +72,7 @@ def test_it_starts_without_a_model_server_and_finds_it_when_it_comes(
     assert not serves("record")
     assert "medserve_gateway_backend_up 0.0" in gateway.metrics
     listed = gateway.catalog.ListModels(catalog_pb2.ListModelsRequest(), metadata=gateway.metadata(), timeout=10)
-    assert [(model.name, model.ready) for model in listed.models] == [("digits", False), ("ecg", False), ("record", False)]
+    assert [(model.name, model.ready) for model in listed.models] == [(name, False) for name in ("bedside", "clinic", "digits", "ecg", "record")]
 
     gone_peer.start()
 

@@ -11,7 +11,7 @@ import pytest
 
 import medserve
 from medserve import Channel, Client, EncodedImage, TimeSeries, to_array
-from medserve.v1 import catalog_pb2, inference_pb2
+from medserve.v1 import catalog_pb2, inference_pb2, reading_pb2
 
 if TYPE_CHECKING:
     from tests.medserve.conftest import Stack
@@ -26,7 +26,7 @@ def test_a_tensor_goes_in_and_findings_come_out(stack: "Stack") -> None:
 
     assert (answer.request_id, answer.served_by.model, answer.served_by.version) == ("a-1", "digits", 1)
     assert [finding.code.display for finding in answer.findings] == ["two", "one", "zero"]
-    assert answer.findings[0].decision == inference_pb2.DECISION_PRESENT
+    assert answer.findings[0].decision == reading_pb2.DECISION_PRESENT
     assert [warning.reason for warning in answer.warnings] == ["DEMONSTRATION_ONLY"]
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from medserve import Channel, Dicom, EncodedImage, InputValue, TimeSeries
+from medserve import Channel, Dicom, EncodedImage, InputValue, Quantity, Record, TimeSeries
 from medserve.conversations import infer_request
-from medserve.v1 import inference_pb2
+from medserve.v1 import inference_pb2, input_pb2
 
 CHANNEL = Channel(name="II", unit="mV", values=[0.5, math.nan])
 
@@ -22,7 +22,7 @@ def test_every_argument_has_its_field() -> None:
 
     assert request == inference_pb2.InferRequest(
         model=inference_pb2.ModelSelector(name="digits", version=3),
-        inputs={"images": inference_pb2.Input(image=inference_pb2.EncodedImage(content=b"png"))},
+        inputs={"images": input_pb2.Input(image=input_pb2.EncodedImage(content=b"png"))},
         context=inference_pb2.InferContext(request_id="r", study_key="s", patient_key="p", purpose_of_use=inference_pb2.PURPOSE_OF_USE_TREATMENT),
         options=inference_pb2.InferOptions(include_raw_outputs=True),
     )
@@ -40,7 +40,13 @@ def test_a_version_and_a_label_at_once_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("value", "form"),
-    [(np.zeros(1), "tensor"), (EncodedImage(b"x"), "image"), (Dicom(b"x"), "dicom"), (TimeSeries(channels=[CHANNEL]), "time_series")],
+    [
+        (np.zeros(1), "tensor"),
+        (EncodedImage(b"x"), "image"),
+        (Dicom(b"x"), "dicom"),
+        (TimeSeries(channels=[CHANNEL]), "time_series"),
+        (Record({"sex": "f"}), "record"),
+    ],
 )
 def test_each_kind_of_value_has_its_form(value: InputValue, form: str) -> None:
     assert infer_request("m", {"x": value}).inputs["x"].WhichOneof("value") == form
@@ -55,6 +61,51 @@ def test_a_time_series_keeps_its_units_and_gaps() -> None:
     assert message.sampling_frequency_hz == 250
     assert message.channels[0].values[0] == 0.5
     assert math.isnan(message.channels[0].values[1])
+
+
+def test_a_time_series_may_have_times_of_its_own() -> None:
+    series = TimeSeries.from_json('{"channels": [{"name": "p", "unit": "kPa", "values": [1, 2]}], "times_seconds": [0, 1.5]}')
+
+    message = infer_request("m", {"x": series}).inputs["x"].time_series
+
+    assert list(message.times_seconds) == [0, 1.5]
+    with pytest.raises(ValueError, match="the times has 2 dimensions"):
+        infer_request("m", {"x": TimeSeries(channels=[CHANNEL], times_seconds=np.zeros((2, 2)))})
+
+
+RECORD: dict[str, Any] = {"creatinine": Quantity(1.25, "mg/dL"), "score": 3, "share": np.float32(0.5), "sex": "female", "weight": None}
+
+
+def test_a_record_says_of_each_feature_what_it_is() -> None:
+    features = infer_request("m", {"x": Record(RECORD)}).inputs["x"].record.features
+
+    assert features == {
+        "creatinine": input_pb2.Feature(quantity=input_pb2.Quantity(value=1.25, unit="mg/dL")),
+        "score": input_pb2.Feature(quantity=input_pb2.Quantity(value=3)),
+        "share": input_pb2.Feature(quantity=input_pb2.Quantity(value=0.5)),
+        "sex": input_pb2.Feature(category="female"),
+        "weight": input_pb2.Feature(),
+    }
+    assert features["weight"].WhichOneof("value") is None
+
+
+def test_a_record_is_read_from_json(tmp_path: Path) -> None:
+    file = tmp_path / "record.json"
+    file.write_text('{"features": {"creatinine": {"value": 1.25, "unit": "mg/dL"}, "score": 3, "sex": "female", "weight": null}}')
+
+    assert Record.read(file) == Record({"creatinine": Quantity(1.25, "mg/dL"), "score": 3.0, "sex": "female", "weight": None})
+
+
+@pytest.mark.parametrize("text", ['{"features": {"age": [61]}}', '{"features": {"age": {"value": "old"}}}', '{"features": 1}', "{}", "\xff"])
+def test_what_is_no_record_says_where(text: str) -> None:
+    with pytest.raises(ValueError, match="not a record: "):
+        Record.from_json(text.encode("latin-1"))
+
+
+@pytest.mark.parametrize("value", [True, [1], b"female", {"value": 1}])
+def test_a_feature_of_another_type_is_refused(value: Any) -> None:
+    with pytest.raises(TypeError, match='inputs\\["x"\\]: feature "sex" is a'):
+        infer_request("m", {"x": Record({"sex": value})})
 
 
 def test_a_time_series_is_read_from_json(tmp_path: Path) -> None:

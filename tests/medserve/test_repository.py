@@ -17,7 +17,7 @@ from google.protobuf import json_format
 from medserve import repository
 from medserve.repository import InUse, RepositoryError, RetirementRefused
 from medserve.repository_check import check, golden_items
-from medserve.v1 import manifest_pb2, tensor_pb2
+from medserve.v1 import manifest_input_pb2, manifest_output_pb2, manifest_pb2, tensor_pb2
 
 GOLDEN = "medserve_golden_predictions"
 
@@ -34,8 +34,8 @@ def _publish(root: Path, version: int, model: str = "model") -> Path:
         (folder / name).write_bytes(content)
     manifest = manifest_pb2.ModelManifest(
         name=model, version=version, task=manifest_pb2.TASK_DIAGNOSIS,
-        inputs=[manifest_pb2.InputSpec(name="x", data_type=tensor_pb2.DATA_TYPE_FLOAT32)],
-        outputs=[manifest_pb2.OutputSpec(name="y", data_type=tensor_pb2.DATA_TYPE_FLOAT32)], weights_digest=repository.weights_digest(folder),
+        inputs=[manifest_input_pb2.InputSpec(name="x", data_type=tensor_pb2.DATA_TYPE_FLOAT32)],
+        outputs=[manifest_output_pb2.OutputSpec(name="y", data_type=tensor_pb2.DATA_TYPE_FLOAT32)], weights_digest=repository.weights_digest(folder),
     )  # fmt: skip
     (folder / "assets.extra" / "medserve_manifest.json").write_text(json_format.MessageToJson(manifest))
     (folder.parent / ".last_version").write_text(str(version))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gateway.repository import manifest_of
+from gateway.manifest_file import manifest_of
 from gateway.tensor import DType
 from medserve.v1 import manifest_pb2
 from training.fit import fit

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gateway.manifest import Classification
 from gateway.repository import read_version
 from medserve.repository import EXTRA, GOLDEN
-from medserve.v1 import manifest_pb2, tensor_pb2
+from medserve.v1 import manifest_input_pb2, manifest_pb2, tensor_pb2
 from training import publish
 from training.baseline import Baseline, support_vectors
 from training.gates import Latency, ManifestComplete, TrainToServe
@@ -43,7 +44,7 @@ def _facts_of_points() -> manifest_pb2.ModelManifest:
         display_name="Points",
         description="Says on which side of a line a point lies.",
         intended_use=manifest_pb2.IntendedUse(purpose="Tests runs.", not_for=["Any patient's care"]),
-        inputs=[manifest_pb2.InputSpec(name="points", data_type=tensor_pb2.DATA_TYPE_FLOAT32, shape=[2], description="A point of the plane.")],
+        inputs=[manifest_input_pb2.InputSpec(name="points", data_type=tensor_pb2.DATA_TYPE_FLOAT32, shape=[2], description="A point of the plane.")],
         outputs=[softmax_output("urn:test:sides", {"l": "left", "r": "right"})],
     )
 
@@ -73,8 +74,8 @@ def test_a_job_of_ones_own_is_a_declaration_and_is_published_with_all_that_the_g
     assert is_good
     manifest = read_version(tmp_path / "points" / "1").manifest
     assert (manifest.name, manifest.inputs["points"].shape) == ("points", (2,))
-    classification = manifest.outputs["probabilities"].classification
-    assert classification is not None
+    classification = manifest.outputs["probabilities"].reading
+    assert isinstance(classification, Classification)
     assert [label.code.code for label in classification.labels] == ["l", "r"]
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from medserve.v1 import manifest_pb2, tensor_pb2
+from medserve.v1 import manifest_input_pb2, manifest_pb2, tensor_pb2
 from training.augmentation import image_augmentation
 from training.baseline import Baseline, support_vectors
 from training.data.mnist import load_mnist_5k
@@ -52,12 +52,12 @@ def _facts() -> manifest_pb2.ModelManifest:
             demonstration_only=True,
         ),
         inputs=[
-            manifest_pb2.InputSpec(
+            manifest_input_pb2.InputSpec(
                 name="images",
                 data_type=tensor_pb2.DATA_TYPE_UINT8,
                 shape=[-1, -1, 1],
                 description="A grey image, 0 black to 255 white: [rows, columns, 1]. It is resized to 28 × 28.",
-                image=manifest_pb2.ImageInput(color_space=manifest_pb2.COLOR_SPACE_MONOCHROME, windowing=manifest_pb2.WINDOWING_FROM_OBJECT),
+                image=manifest_input_pb2.ImageInput(color_space=manifest_input_pb2.COLOR_SPACE_MONOCHROME, windowing=manifest_input_pb2.WINDOWING_FROM_OBJECT),
             )
         ],
         outputs=[softmax_output("urn:medserve:digits", {str(digit): f"digit {digit}" for digit in range(_CLASSES)})],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from medserve.v1 import manifest_pb2, tensor_pb2
+from medserve.v1 import manifest_input_pb2, manifest_pb2, tensor_pb2
 from training.baseline import Baseline, support_vectors
 from training.data.ecg5000 import CLASSES, SAMPLES, load_ecg5000
 from training.job import Job, Schedule, softmax_output
@@ -51,12 +51,12 @@ def _facts(display_name: str) -> manifest_pb2.ModelManifest:
             demonstration_only=True,
         ),
         inputs=[
-            manifest_pb2.InputSpec(
+            manifest_input_pb2.InputSpec(
                 name="series",
                 data_type=tensor_pb2.DATA_TYPE_FLOAT32,
                 shape=[SAMPLES, 1],
                 description="One heartbeat, stretched to 140 samples of one lead, in any unit: [samples, 1].",
-                time_series=manifest_pb2.TimeSeriesInput(channels=[manifest_pb2.ChannelSpec(name=_CHANNEL, unit="1")]),
+                time_series=manifest_input_pb2.TimeSeriesInput(channels=[manifest_input_pb2.ChannelSpec(name=_CHANNEL, unit="1")]),
             )
         ],
         outputs=[softmax_output("urn:ucr:ECG5000", {str(number): display for number, display in enumerate(CLASSES, start=1)})],

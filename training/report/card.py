@@ -1,6 +1,6 @@
 """The model card: what a manifest says, for people (M. Mitchell et al., "Model cards for model reporting", FAT* 2019)."""
 
-from medserve.v1 import manifest_pb2
+from medserve.v1 import manifest_output_pb2, manifest_pb2
 from training.report.page import Section, table
 
 
@@ -27,7 +27,7 @@ def card(manifest: manifest_pb2.ModelManifest) -> Section:
     return Section(title="Model card", table=table(("", ""), [row for row in rows if row[1]]))
 
 
-def _reading(spec: manifest_pb2.OutputSpec) -> str:
+def _reading(spec: manifest_output_pb2.OutputSpec) -> str:
     if spec.WhichOneof("reading") != "classification":
         return spec.WhichOneof("reading") or "a tensor"
     labels = ", ".join(label.code.display for label in spec.classification.labels)

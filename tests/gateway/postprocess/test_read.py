@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.call import Decision
 from gateway.errors import BackendAnswerInvalid
 from gateway.manifest import Classification, Coding, InputSpec, Label, Manifest, OutputSpec
 from gateway.postprocess import read
+from gateway.reading import Decision
 from gateway.tensor import DType, Tensor
 
 PRESENT, ABSENT, UNSPECIFIED = Decision.PRESENT, Decision.ABSENT, Decision.UNSPECIFIED
@@ -35,7 +35,7 @@ def manifest(*outputs: OutputSpec, demonstration_only: bool = False) -> Manifest
 
 def classifier(*labels: Label, exclusive: bool, name: str = "y") -> OutputSpec:
     classification = Classification(exclusive=exclusive, labels=labels)
-    return OutputSpec(name=name, dtype=DType.FLOAT32, shape=(len(labels),), classification=classification)
+    return OutputSpec(name=name, dtype=DType.FLOAT32, shape=(len(labels),), reading=classification)
 
 
 def floats(*values: float) -> Tensor:
@@ -71,7 +71,7 @@ def test_reads(spec: OutputSpec, probabilities: tuple[float, ...], expected: lis
     reading = read(manifest(spec), {"y": floats(*probabilities)})
 
     assert [(finding.code.code, finding.probability, finding.decision) for finding in reading.findings] == expected
-    points = {label.code: label.operating_point for label in spec.classification.labels} if spec.classification else {}
+    points = {label.code: label.operating_point for label in spec.reading.labels} if isinstance(spec.reading, Classification) else {}
     assert all(finding.output == "y" and finding.operating_point == points[finding.code] for finding in reading.findings)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.call import InputData, Item
+from gateway.item import InputData, Item
 from gateway.manifest import InputSpec, Manifest, OutputSpec
 from gateway.preprocess import InputLimits, Preprocessor
 from gateway.tensor import DType, Tensor
@@ -20,6 +20,6 @@ def prepare() -> Prepare:
             inputs={spec.name: spec}, outputs={"y": OutputSpec(name="y", dtype=DType.FLOAT32, shape=(1,))},
         )  # fmt: skip
         preprocessor = Preprocessor(InputLimits(max_elements=max_elements, max_pixels=max_pixels))
-        return preprocessor.prepare(manifest, Item(inputs={spec.name: value}))[spec.name]
+        return preprocessor.prepare(manifest, Item(inputs={spec.name: value})).tensors[spec.name]
 
     return run

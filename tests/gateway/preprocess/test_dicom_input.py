@@ -16,7 +16,6 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
 
-from gateway.call import DicomObject
 from gateway.errors import (
     DicomNotSupported,
     DicomUnreadable,
@@ -26,6 +25,7 @@ from gateway.errors import (
     ShapeMismatch,
     TooManyElements,
 )  # fmt: skip
+from gateway.item import DicomObject
 from gateway.manifest import ColorSpace, ImageInput, InputSpec, Windowing
 from gateway.tensor import DType, Tensor
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gateway.call import Channel, DeclaredTensor, DicomObject, EncodedImage, InputData, Item, TimeSeries
 from gateway.errors import InputError, InputFormNotAccepted, InputMissing, InputUnknown
+from gateway.item import Channel, DeclaredTensor, DicomObject, EncodedImage, InputData, Item, TimeSeries
 from gateway.manifest import ChannelSpec, ColorSpace, ImageInput, InputSpec, Manifest, OutputSpec, TimeSeriesInput
 from gateway.preprocess import InputLimits, Preprocessor
 from gateway.tensor import DType
@@ -33,7 +33,7 @@ def preprocessor() -> Preprocessor:
 
 
 def test_prepares_every_input_in_the_manifests_order(preprocessor: Preprocessor) -> None:
-    tensors = preprocessor.prepare(MANIFEST, Item(inputs=GOOD))
+    tensors = preprocessor.prepare(MANIFEST, Item(inputs=GOOD)).tensors
 
     assert list(tensors) == ["image", "ecg", "age"]
     assert tensors["image"].array.tolist() == [[[1], [2]]]

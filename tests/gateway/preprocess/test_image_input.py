@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from gateway.call import EncodedImage
 from gateway.errors import ImageUndecodable, InputError, MedserveError, ShapeMismatch, TooManyElements
+from gateway.item import EncodedImage
 from gateway.manifest import ColorSpace, ImageInput, InputSpec
 from gateway.tensor import DType, Tensor
 

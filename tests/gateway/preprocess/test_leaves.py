@@ -8,9 +8,9 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
-from gateway.call import Channel, DeclaredTensor, DicomObject, EncodedImage, InputData, Item, TimeSeries
 from gateway.errors import InputError, leaves
-from gateway.manifest import ChannelSpec, ColorSpace, ImageInput, InputSpec, Manifest, OutputSpec, TimeSeriesInput
+from gateway.item import Channel, DeclaredTensor, DicomObject, EncodedImage, InputData, Item, Quantity, Record, TimeSeries
+from gateway.manifest import ChannelSpec, ColorSpace, FeatureSpec, ImageInput, InputSpec, Manifest, OutputSpec, RecordInput, TimeSeriesInput
 from gateway.preprocess import InputLimits, Preprocessor
 from gateway.tensor import DType
 
@@ -20,6 +20,11 @@ NUMBERS = InputSpec(name="x", dtype=DType.FLOAT32, shape=(2,))
 IMAGE = InputSpec(name="x", dtype=DType.UINT8, shape=(-1, -1, 1), medium=ImageInput(color_space=ColorSpace.MONOCHROME))
 CHANNELS = (ChannelSpec(name="I", unit="mV"),)
 SERIES = InputSpec(name="x", dtype=DType.FLOAT32, shape=(-1, 1), medium=TimeSeriesInput(channels=CHANNELS, sampling_frequency_hz=100))
+RESAMPLED = InputSpec(
+    name="x", dtype=DType.FLOAT32, shape=(-1, 1), medium=TimeSeriesInput(channels=CHANNELS, sampling_frequency_hz=100, max_gap_seconds=1)
+)
+FEATURES = {"age": FeatureSpec(name="age", unit="a", minimum=0, maximum=120), "sex": FeatureSpec(name="sex", categories=("female", "male"))}
+RECORD = InputSpec(name="x", dtype=DType.FLOAT32, shape=(2,), medium=RecordInput(features=FEATURES))
 
 
 def numbers(*values: float, dtype: DType = DType.FLOAT32, size: int = 2) -> DeclaredTensor:
@@ -28,6 +33,11 @@ def numbers(*values: float, dtype: DType = DType.FLOAT32, size: int = 2) -> Decl
 
 def series(name: str = "I", unit: str = "mV", hz: float = 100) -> TimeSeries:
     return TimeSeries(channels=(Channel(name=name, unit=unit, values=(1.0,)),), sampling_frequency_hz=hz)
+
+
+def record(**changes: Quantity | str) -> Record:
+    good: dict[str, Quantity | str] = {"age": Quantity(value=61, unit="a"), "sex": "male"}
+    return Record(features=good | changes)
 
 
 def shipped(name: str) -> DicomObject:
@@ -50,8 +60,15 @@ CASES: dict[str, tuple[InputSpec, Callable[[], dict[str, InputData | None]]]] = 
     "DICOM_WITHOUT_PIXELS": (IMAGE, lambda: {"x": shipped("rtplan.dcm")}),
     "DICOM_NOT_SUPPORTED": (IMAGE, lambda: {"x": shipped("rtdose.dcm")}),
     "CHANNELS_MISMATCH": (SERIES, lambda: {"x": series(name="II")}),
-    "UNIT_MISMATCH": (SERIES, lambda: {"x": series(unit="uV")}),
+    "UNIT_MISMATCH": (SERIES, lambda: {"x": series(unit="mm[Hg]")}),
     "SAMPLING_FREQUENCY_MISMATCH": (SERIES, lambda: {"x": series(hz=50)}),
+    "TIMES_INVALID": (RESAMPLED, lambda: {"x": TimeSeries(channels=series().channels, sampling_frequency_hz=0, times_seconds=(0.0, 1.0))}),
+    "GAP_TOO_LONG": (RESAMPLED, lambda: {"x": TimeSeries(channels=(Channel(name="I", unit="mV", values=(float("nan"),)),), sampling_frequency_hz=1)}),
+    "FEATURE_UNKNOWN": (RECORD, lambda: {"x": record(weight=Quantity(value=61, unit="kg"))}),
+    "FEATURE_MISSING": (RECORD, lambda: {"x": Record(features={"age": Quantity(value=61, unit="a")})}),
+    "FEATURE_KIND_MISMATCH": (RECORD, lambda: {"x": record(age="old")}),
+    "FEATURE_OUT_OF_RANGE": (RECORD, lambda: {"x": record(age=Quantity(value=610, unit="a"))}),
+    "CATEGORY_UNKNOWN": (RECORD, lambda: {"x": record(sex="other")}),
 }
 
 

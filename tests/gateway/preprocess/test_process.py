@@ -11,7 +11,7 @@ _COMMON = """
     import numpy as np
     import pydicom
     from pydicom.data import get_testdata_file
-    from gateway.call import DeclaredTensor, DicomObject, EncodedImage, Item
+    from gateway.item import DeclaredTensor, DicomObject, EncodedImage, Item
     from gateway.errors import MedserveError
     from gateway.manifest import ColorSpace, ImageInput, InputSpec, Manifest, OutputSpec
     from gateway.preprocess import InputLimits, Preprocessor, dicom

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from gateway.call import DeclaredTensor
 from gateway.errors import ContentSizeMismatch, DtypeMismatch, InputError, MedserveError, ShapeMismatch, TooManyElements, ValueNotFinite
+from gateway.item import DeclaredTensor
 from gateway.manifest import InputSpec
 from gateway.tensor import DType, Tensor
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.call import Channel, TimeSeries
 from gateway.errors import (
     ChannelsMismatch,
     MedserveError,
@@ -18,6 +17,7 @@ from gateway.errors import (
     UnitMismatch,
     ValueNotFinite,
 )  # fmt: skip
+from gateway.item import Channel, TimeSeries
 from gateway.manifest import ChannelSpec, InputSpec, TimeSeriesInput
 from gateway.tensor import DType, Tensor
 
@@ -56,6 +56,10 @@ def test_places_channels_by_name_in_any_order(prepare: Prepare, rows: list[tuple
     np.testing.assert_array_equal(tensor.array, np.array(rows, dtype=np.float32))
 
 
+def test_a_unit_of_the_same_kind_is_converted(prepare: Prepare) -> None:
+    assert prepare(spec(), series(lead(1500.0, unit="uV"), lead(0.97, name="SpO2", unit="1"))).array.tolist() == [[1.5, 97.0]]
+
+
 class Noting(Sequence[float]):
     """Values that note how many were asked for at once."""
 
@@ -89,7 +93,7 @@ def test_a_long_series_is_converted_in_parts_so_that_other_threads_get_their_tur
         pytest.param(series(lead(1.0), saturation(1.0), lead(1.0, name="Jane")), ChannelsMismatch, "channels", id="unknown"),
         pytest.param(series(lead(1.0), saturation(1.0), lead(1.0)), ChannelsMismatch, "channels", id="twice"),
         pytest.param(series(lead(1.0), saturation(1.0, 2.0)), ChannelsMismatch, "channels", id="of two lengths"),
-        pytest.param(series(lead(1.0, unit="uV"), saturation(1.0)), UnitMismatch, 'channels["I"].unit', id="another unit"),
+        pytest.param(series(lead(1.0, unit="mm[Hg]"), saturation(1.0)), UnitMismatch, 'channels["I"].unit', id="a unit of another kind"),
         pytest.param(series(lead(1.0, unit=""), saturation(1.0)), UnitMismatch, 'channels["I"].unit', id="no unit"),
         pytest.param(series(lead(1.0), saturation(1.0)), ShapeMismatch, "channels", id="too few samples"),
         pytest.param(series(lead(1.0, NAN), saturation(1.0, 2.0)), ValueNotFinite, "channels", id="missing value"),

@@ -5,31 +5,15 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.call import (
-    MAX_RANK,
-    Action,
-    Call,
-    Caution,
-    Channel,
-    Decision,
-    DeclaredTensor,
-    DicomObject,
-    EncodedImage,
-    Finding,
-    Item,
-    PurposeOfUse,
-    Reading,
-    Route,
-    Selector,
-    TensorDeclaration,
-    TimeSeries,
-)
+from gateway.call import MAX_RANK, Action, Call, PurposeOfUse, Route, Selector, TensorDeclaration
 from gateway.errors import FieldInvalid, RequestMalformed
+from gateway.item import Channel, DeclaredTensor, DicomObject, EncodedImage, Item, Quantity, Record, TimeSeries
 from gateway.manifest import Coding, InputSpec, Manifest, OutputSpec
 from gateway.pipeline import Inference
+from gateway.reading import Caution, Decision, Finding, Reading
 from gateway.rpc.inference import InferenceServicer
 from gateway.tensor import DType, Tensor
-from medserve.v1 import inference_pb2, tensor_pb2
+from medserve.v1 import inference_pb2, input_pb2, tensor_pb2
 
 BARE = Call(
     method="/medserve.v1.InferenceService/Infer", action=Action.INFER, request_id="bare",
@@ -122,12 +106,20 @@ def test_an_answer_without_them_holds_none() -> None:
         ),
         (
             {"time_series": {"channels": [{"name": "I", "unit": "mV", "values": [1, 2]}], "sampling_frequency_hz": 100}},
-            TimeSeries(channels=(Channel(name="I", unit="mV", values=[1.0, 2.0]),), sampling_frequency_hz=100),
+            TimeSeries(channels=(Channel(name="I", unit="mV", values=[1.0, 2.0]),), sampling_frequency_hz=100, times_seconds=[]),
+        ),
+        (
+            {"time_series": {"times_seconds": [0.5, 2]}},
+            TimeSeries(channels=(), sampling_frequency_hz=0, times_seconds=[0.5, 2.0]),
+        ),
+        (
+            {"record": {"features": {"age": {"quantity": {"value": 61, "unit": "a"}}, "sex": {"category": "f"}, "weight": {}}}},
+            Record(features={"age": Quantity(value=61, unit="a"), "sex": "f", "weight": None}),
         ),
     ],
 )
 def test_an_input_means_this(value: dict[str, Any], meant: object) -> None:
-    _, item, _ = infer(serialized(model={"name": "m"}, inputs={"x": inference_pb2.Input(**value)}))
+    _, item, _ = infer(serialized(model={"name": "m"}, inputs={"x": input_pb2.Input(**value)}))
 
     assert item.inputs == {"x": meant}
 
@@ -154,7 +146,7 @@ def test_an_unknown_purpose_is_recorded_as_none() -> None:
 
 
 def test_a_shape_of_a_million_dimensions_is_not_copied() -> None:
-    call, item, _ = infer(serialized(inputs={"x": inference_pb2.Input(tensor=tensor_pb2.Tensor(shape=[1] * 1_000_000))}))
+    call, item, _ = infer(serialized(inputs={"x": input_pb2.Input(tensor=tensor_pb2.Tensor(shape=[1] * 1_000_000))}))
 
     declared = item.inputs["x"]
     assert isinstance(declared, DeclaredTensor)
@@ -162,7 +154,7 @@ def test_a_shape_of_a_million_dimensions_is_not_copied() -> None:
 
 
 def test_a_name_that_is_not_plain_is_not_said_back() -> None:
-    call, _, _ = infer(serialized(inputs={"Doe^Jane": inference_pb2.Input(tensor=tensor_pb2.Tensor(shape=[1]))}))
+    call, _, _ = infer(serialized(inputs={"Doe^Jane": input_pb2.Input(tensor=tensor_pb2.Tensor(shape=[1]))}))
 
     assert call.declarations[0].field == "inputs.tensor.shape"
 

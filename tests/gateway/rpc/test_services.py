@@ -222,7 +222,7 @@ def test_the_catalog_over_the_wire(gateway: Running, poll: Callable[..., Any]) -
     model = poll(ready, "digits is ready")
 
     listed = gateway.catalog.ListModels(catalog_pb2.ListModelsRequest(), metadata=gateway.metadata("reader"), timeout=10)
-    assert names(listed) == ["digits", "ecg", "record"]
+    assert names(listed) == ["bedside", "clinic", "digits", "ecg", "record"]
     assert [(version.version, version.state) for version in model.versions] == [(2, catalog_pb2.VERSION_STATE_AVAILABLE), (1, 3)]
     assert model.versions[0].manifest.inputs[0].name == "images"
     assert dict(model.version_labels) == {"stable": 1, "later": 3}

@@ -1,0 +1,146 @@
+"""A record of clinical features to a tensor [features]: matched by name, units converted, and each handled as the manifest says."""
+
+import math
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Never
+
+import numpy as np
+
+from gateway.errors import (
+    CategoryUnknown,
+    FeatureKindMismatch,
+    FeatureMissing,
+    FeatureOutOfRange,
+    FeatureUnknown,
+    InternalError,
+    UnitMismatch,
+    ValueNotFinite,
+)
+from gateway.item import Quantity, Record
+from gateway.manifest import FeatureHandling, FeatureSpec, InputSpec, RecordInput
+from gateway.preprocess.bounds import InputLimits, require_at_most
+from gateway.preprocess.tensor import require_finite
+from gateway.reading import Caution
+from gateway.tensor import Tensor
+from gateway.units import NO_UNIT, Conversion, conversion
+
+
+class _Remark(Enum):
+    """What was done to a feature that wasn't as the model expects it."""
+
+    FILLED_IN = auto()
+    TAKEN_AS_MISSING = auto()
+    CLAMPED = auto()
+    CATEGORY_TAKEN_AS_MISSING = auto()
+
+
+_CAUTIONS: dict[_Remark, tuple[str, str]] = {
+    _Remark.FILLED_IN: ("FEATURE_MISSING", "These features are missing, and the model fills them in: {}."),
+    _Remark.TAKEN_AS_MISSING: ("FEATURE_OUT_OF_RANGE", "These features are beyond what is plausible, and count as missing: {}."),
+    _Remark.CLAMPED: ("FEATURE_OUT_OF_RANGE", "These features are beyond what the model takes, and count as the nearest that it does: {}."),
+    _Remark.CATEGORY_TAKEN_AS_MISSING: ("CATEGORY_UNKNOWN", "These features have a category that the model doesn't know, and count as missing: {}."),
+}
+
+
+def prepare(spec: InputSpec, record: Record, limits: InputLimits) -> tuple[Tensor, tuple[Caution, ...]]:
+    """One number for each feature of the manifest, in its order, and what a reader should know of how they were made.
+
+    A number is in the manifest's unit, a category its place among the manifest's, and NaN what is missing. Raises TooManyElements, FeatureUnknown,
+    FeatureMissing, FeatureKindMismatch, UnitMismatch, FeatureOutOfRange, CategoryUnknown or ValueNotFinite, which name the feature.
+    """
+    medium = spec.medium
+    if not isinstance(medium, RecordInput):
+        message = "a record is only prepared for a record input"
+        raise InternalError(message)
+    field = f'inputs["{spec.name}"].record.features'
+    require_at_most(limits.max_elements, [len(record.features)], unit="features", field=field)
+    unknown = len(record.features.keys() - medium.features.keys())
+    if unknown and medium.unknown_features is FeatureHandling.REFUSE:
+        # The names that came aren't repeated: one may be a patient's.
+        message = f"{unknown} of the record's features are unknown: the model takes {', '.join(medium.features)}"
+        raise FeatureUnknown(message, field=field)
+    values = np.empty(len(medium.features))
+    remarks: dict[_Remark, list[str]] = {}
+    for place, feature in enumerate(medium.features.values()):
+        values[place], remark = _value_of(feature, record.features.get(feature.name), f'{field}["{feature.name}"]')
+        if remark is not None:
+            remarks.setdefault(remark, []).append(feature.name)
+    # A value too large for the model's type becomes an infinity here, which is refused right below.
+    with np.errstate(over="ignore"):
+        tensor = Tensor.of(values.astype(spec.dtype.numpy))
+    require_finite(tensor, spec, field=field)
+    cautions = [Caution(reason=_CAUTIONS[remark][0], message=_CAUTIONS[remark][1].format(", ".join(names))) for remark, names in remarks.items()]
+    if unknown:
+        cautions.append(Caution(reason="FEATURE_UNKNOWN", message=f"{unknown} of the record's features are unknown to the model, and were left out."))
+    return tensor, tuple(cautions)
+
+
+def _value_of(feature: FeatureSpec, value: Quantity | str | None, field: str) -> tuple[float, _Remark | None]:
+    if value is None or (isinstance(value, Quantity) and math.isnan(value.value)):
+        if feature.if_missing is FeatureHandling.REFUSE:
+            message = f"the model needs this feature: send {_wanted(feature)}"
+            raise FeatureMissing(message, field=field)
+        return math.nan, _Remark.FILLED_IN
+    if isinstance(value, str):
+        return _category_of(feature, value, field)
+    return _number_of(feature, value, field)
+
+
+def _category_of(feature: FeatureSpec, code: str, field: str) -> tuple[float, _Remark | None]:
+    if not feature.categories:
+        _refuse_kind(feature, field)
+    if code in feature.categories:
+        return float(feature.categories.index(code)), None
+    if feature.if_unknown_category is FeatureHandling.REFUSE:
+        message = f"the model doesn't know this category: send {_wanted(feature)}"
+        raise CategoryUnknown(message, field=f"{field}.category")
+    return math.nan, _Remark.CATEGORY_TAKEN_AS_MISSING
+
+
+def _number_of(feature: FeatureSpec, quantity: Quantity, field: str) -> tuple[float, _Remark | None]:
+    if feature.categories:
+        _refuse_kind(feature, field)
+    if not math.isfinite(quantity.value):
+        message = "the value is infinite: send a number, or leave the feature out where it is missing"
+        raise ValueNotFinite(message, field=f"{field}.quantity.value")
+    convert = _conversion_of(feature, quantity.unit)
+    if convert is None:
+        message = f"the unit is missing, or can't be converted to the model's: send {_wanted(feature)}"
+        raise UnitMismatch(message, field=f"{field}.quantity.unit")
+    number = quantity.value * convert.factor + convert.offset
+    if feature.minimum <= number <= feature.maximum:
+        return number, None
+    return _OUT_OF_RANGE[feature.if_out_of_range](feature, number, field)
+
+
+def _conversion_of(feature: FeatureSpec, unit: str) -> Conversion | None:
+    if not unit and feature.unit == NO_UNIT:
+        return Conversion()
+    return feature.other_units.get(unit) or conversion(unit, feature.unit)
+
+
+def _refuse(feature: FeatureSpec, _: float, field: str) -> Never:
+    message = f"the value is beyond what is plausible: send {_wanted(feature)}"
+    raise FeatureOutOfRange(message, field=f"{field}.quantity.value")
+
+
+_OUT_OF_RANGE: dict[FeatureHandling, Callable[[FeatureSpec, float, str], tuple[float, _Remark | None]]] = {
+    FeatureHandling.REFUSE: _refuse,
+    FeatureHandling.AS_MISSING: lambda *_: (math.nan, _Remark.TAKEN_AS_MISSING),
+    FeatureHandling.CLAMP: lambda feature, number, _: (min(max(number, feature.minimum), feature.maximum), _Remark.CLAMPED),
+}
+
+
+def _refuse_kind(feature: FeatureSpec, field: str) -> Never:
+    message = f"the feature came in another form than the model takes: send {_wanted(feature)}"
+    raise FeatureKindMismatch(message, field=field)
+
+
+def _wanted(feature: FeatureSpec) -> str:
+    """What the model takes, for people: `a number in mg/dL from 0.1 to 30`, or `one of the categories female, male`."""
+    if feature.categories:
+        return f"one of the categories {', '.join(feature.categories)}"
+    lower = f" from {feature.minimum:g}" if feature.minimum > -math.inf else ""
+    upper = f" up to {feature.maximum:g}" if feature.maximum < math.inf else ""
+    return f"a number in the unit {feature.unit} (UCUM) or one of its kind{lower}{upper}"
