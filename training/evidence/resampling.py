@@ -117,16 +117,19 @@ def figure(name: str, statistic: Statistic, bootstrap: Bootstrap, *, method: Met
         message = f"{name}: it is undefined for these items"
         raise ValueError(message)
     resampled = distribution(statistic, bootstrap)
+    if method == "percentile":
+        return of_distribution(name, value, resampled, bootstrap)
     defined = _defined(name, resampled)
-    tail = (1 - bootstrap.confidence_level) / 2
-    tails = np.array([tail, 1 - tail])
-    if method == "bca":
-        tails = _corrected(tails, value, defined, np.array([statistic(rows) for rows in bootstrap.left_out()], np.float64))
-    lower, upper = np.quantile(defined, tails)
-    return Figure(
-        name=name, value=value, lower=float(lower), upper=float(upper), confidence_level=bootstrap.confidence_level,
-        interval_method=bootstrap.named(method, len(resampled) - len(defined)),
-    )  # fmt: skip
+    left_out = np.array([statistic(rows) for rows in bootstrap.left_out()], np.float64)
+    ends = np.quantile(defined, _corrected(_tails(bootstrap), value, defined, left_out))
+    return _figure(name, value, ends, bootstrap, called=bootstrap.named("bca", len(resampled) - len(defined)))
+
+
+def of_distribution(name: str, value: float, resampled: NDArray[np.float64], bootstrap: Bootstrap) -> Figure:
+    """A figure whose `distribution` is known, [resamples], with its percentile interval. Raises ValueError where half of them are undefined."""
+    defined = _defined(name, resampled)
+    ends = np.quantile(defined, _tails(bootstrap))
+    return _figure(name, value, ends, bootstrap, called=bootstrap.named("percentile", len(resampled) - len(defined)))
 
 
 def difference(name: str, first: Statistic, second: Statistic, bootstrap: Bootstrap, *, method: Method = "percentile") -> Figure:
@@ -142,9 +145,20 @@ def paired(candidate: Statistic, stable: Statistic, bootstrap: Bootstrap) -> Res
 
 def pointwise(statistic: Callable[[Rows], NDArray[Any]], bootstrap: Bootstrap) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The lower and the upper end of the percentile interval of each element of an array: of each point by itself, and not of all at once."""
-    tail = (1 - bootstrap.confidence_level) / 2
-    lower, upper = np.quantile(distribution(statistic, bootstrap), [tail, 1 - tail], axis=0)
+    lower, upper = np.quantile(distribution(statistic, bootstrap), _tails(bootstrap), axis=0)
     return lower, upper
+
+
+def _tails(bootstrap: Bootstrap) -> NDArray[np.float64]:
+    """The shares of the resamples below the interval's ends."""
+    tail = (1 - bootstrap.confidence_level) / 2
+    return np.array([tail, 1 - tail])
+
+
+def _figure(name: str, value: float, ends: NDArray[np.float64], bootstrap: Bootstrap, *, called: str) -> Figure:
+    lower, upper = ends
+    level = bootstrap.confidence_level
+    return Figure(name=name, value=value, lower=float(lower), upper=float(upper), confidence_level=level, interval_method=called)
 
 
 def _defined(name: str, resampled: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,221 @@
+"""How a figure falls when inputs get worse: noise, shift, and missing values, each in levels, on held-out items.
+
+A perturbation is a declaration of what happens at each level; `measure` asks the model about the perturbed items. The same seed perturbs alike, and a
+higher level of one perturbation is more of the same draw, so what falls along the levels is the model and not the luck of the draw.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.evaluate import Figure
+from training.evidence import resampling
+from training.evidence.resampling import Bootstrap, Rows
+from training.report.plots import Band
+
+Predict = Callable[[NDArray[Any]], NDArray[Any]]
+"""[items, …] inputs to [items, …] probabilities: the model."""
+Per = Literal["all", "last"]
+"""What a spread is taken of: all values at once, such as pixels, or each of the last axis by itself, such as features or channels."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Noise:
+    """Normal noise on every value, of `levels` standard deviations of the inputs."""
+
+    levels: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0)
+    per: Per = "last"
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the levels don't rise from above 0."""
+        _rising(self.levels)
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return "noise, in standard deviations"
+
+    def apply(self, inputs: NDArray[Any], level: float, random: np.random.Generator) -> NDArray[Any]:
+        """[items, …], of the inputs' type. Missing values stay missing."""
+        return _as_given(inputs + level * _spread(inputs, self.per) * random.normal(size=inputs.shape), inputs)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shift:
+    """Every value is higher by `levels` standard deviations of the inputs, as after a change of device; lower, where they are below 0."""
+
+    levels: tuple[float, ...] = (0.25, 0.5, 1.0)
+    per: Per = "last"
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the levels don't go away from 0 on one side of it."""
+        _rising(self.levels if min(self.levels, default=0) > 0 else tuple(-level for level in self.levels))
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return "shift, in standard deviations"
+
+    def apply(self, inputs: NDArray[Any], level: float, random: np.random.Generator) -> NDArray[Any]:  # noqa: ARG002 - as the others
+        """[items, …], of the inputs' type. Missing values stay missing."""
+        return _as_given(inputs + level * _spread(inputs, self.per), inputs)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Missing:
+    """A share of the values, drawn one by one, is missing: `fill` stands there, not-a-number or what the model knows as missing."""
+
+    levels: tuple[float, ...] = (0.1, 0.25, 0.5)
+    fill: float = np.nan
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the levels aren't shares that rise from above 0."""
+        _rising(self.levels)
+        if self.levels[-1] > 1:
+            message = f"levels: shares of at most 1, not {self.levels[-1]:g}"
+            raise ValueError(message)
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return "missing, share of values"
+
+    def apply(self, inputs: NDArray[Any], level: float, random: np.random.Generator) -> NDArray[Any]:
+        """[items, …], of the inputs' type. Raises ValueError where whole numbers would have to be not-a-number."""
+        if np.isnan(self.fill) and not np.issubdtype(inputs.dtype, np.floating):
+            message = f"fill: {inputs.dtype} has no not-a-number; give what stands for a missing value"
+            raise ValueError(message)
+        return np.where(random.random(inputs.shape) < level, np.asarray(self.fill, inputs.dtype), inputs)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MissingField:
+    """One field after the other, from the first of `order` on, is missing in every item: levels are how many are.
+
+    `order` are places on the last axis, such as from the most important feature on; `fill` as of `Missing`.
+    """
+
+    order: tuple[int, ...]
+    fill: float = np.nan
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a field is there twice, or none is."""
+        if not self.order or len(set(self.order)) != len(self.order) or min(self.order) < 0:
+            raise ValueError("order: one place or more on the last axis, each once")
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """How many fields are missing."""
+        return tuple(float(count) for count in range(1, len(self.order) + 1))
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return "missing, number of fields"
+
+    def apply(self, inputs: NDArray[Any], level: float, random: np.random.Generator) -> NDArray[Any]:
+        """[items, …, fields], of the inputs' type. Raises ValueError as `Missing` does, and for a field that there isn't."""
+        if max(self.order) >= inputs.shape[-1]:
+            message = f"order: places below {inputs.shape[-1]}, not {max(self.order)}"
+            raise ValueError(message)
+        fields = list(self.order[: int(level)])
+        perturbed = inputs.copy()
+        perturbed[..., fields] = Missing(fill=self.fill).apply(inputs[..., fields], 1.0, random)
+        return perturbed
+
+
+Perturbation = Noise | Shift | Missing | MissingField
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Robustness:
+    """A figure under one perturbation.
+
+    Attributes:
+        perturbation: its name.
+        levels: with 0, the inputs as they are, first.
+        figures: the figure at each level.
+        falls: at each level, the figure less that at level 0, on the same resamples, as `<name>_change`.
+    """
+
+    perturbation: str
+    levels: tuple[float, ...]
+    figures: tuple[Figure, ...]
+    falls: tuple[Figure, ...]
+
+    @property
+    def band(self) -> Band:
+        """The figure (y, with bounds) by level (x), for a plot."""
+        y, lower, upper = (np.array([getattr(figure, part) for figure in self.figures]) for part in ("value", "lower", "upper"))
+        return Band(x=np.array(self.levels), y=y, lower=lower, upper=upper)
+
+
+def measure(
+    name: str,
+    statistic: Callable[[NDArray[Any], Rows], float],
+    predict: Predict,
+    *,
+    inputs: NDArray[Any],
+    perturbations: Sequence[Perturbation],
+    bootstrap: Bootstrap,
+) -> list[Robustness]:
+    """The figure of that name at each level of each perturbation, with bootstrap intervals by patient.
+
+    Args:
+        name: the figure's.
+        statistic: from what was predicted of all items, and the numbers of those that count, to the figure.
+        predict: the model.
+        inputs: [items, …], as a request would send them.
+        perturbations: in which order.
+        bootstrap: of the intervals; the perturbations are drawn from its seed, too.
+
+    Raises:
+        ValueError: where a perturbation can't be applied to such inputs, or the figure is undefined.
+    """
+    if len(inputs) != bootstrap.items:
+        message = f"inputs: {bootstrap.items} items, not {len(inputs)}"
+        raise ValueError(message)
+    everybody = np.arange(bootstrap.items)
+    as_given = predict(inputs)
+    without = resampling.distribution(partial(statistic, as_given), bootstrap)
+    found = []
+    for perturbation in perturbations:
+        figures, falls = [], []
+        for level in (0.0, *perturbation.levels):
+            # One generator a level, from one seed: the draw is the same at each, and only its strength differs.
+            random = np.random.default_rng(bootstrap.seed)
+            predicted = as_given if level == 0 else predict(perturbation.apply(inputs, level, random))
+            value, resampled = statistic(predicted, everybody), resampling.distribution(partial(statistic, predicted), bootstrap)
+            figures.append(resampling.of_distribution(name, value, resampled, bootstrap))
+            fall = value - statistic(as_given, everybody)
+            falls.append(resampling.of_distribution(f"{name}_change", fall, resampled - without, bootstrap))
+        levels = (0.0, *perturbation.levels)
+        found.append(Robustness(perturbation=perturbation.name, levels=levels, figures=tuple(figures), falls=tuple(falls)))
+    return found
+
+
+def _rising(levels: tuple[float, ...]) -> None:
+    if not levels or not all(np.diff((0.0, *levels)) > 0):
+        raise ValueError("levels: one or more, each further from 0 than the one before")
+
+
+def _spread(inputs: NDArray[Any], per: Per) -> NDArray[np.float64]:
+    """The standard deviation of the values that are there; 0 where there is none."""
+    given = np.asarray(inputs, np.float64)
+    axes = tuple(range(given.ndim - 1)) if per == "last" else tuple(range(given.ndim))
+    there = np.isfinite(given)
+    count = np.maximum(there.sum(axis=axes, keepdims=True), 1)
+    mean = np.where(there, given, 0).sum(axis=axes, keepdims=True) / count
+    return np.asarray(np.sqrt(np.where(there, (given - mean) ** 2, 0).sum(axis=axes, keepdims=True) / count), np.float64)
+
+
+def _as_given(perturbed: NDArray[Any], inputs: NDArray[Any]) -> NDArray[Any]:
+    """In the inputs' type: whole numbers are rounded, and end where the type does, as a detector's do."""
+    if np.issubdtype(inputs.dtype, np.integer):
+        limits = np.iinfo(inputs.dtype)
+        return np.clip(np.rint(perturbed), limits.min, limits.max).astype(inputs.dtype)
+    return perturbed.astype(inputs.dtype)
