@@ -1,0 +1,119 @@
+"""Isotonic calibration: probabilities by a rising curve, learnt from items that no weight was fitted to; as a part of the model.
+
+B. Zadrozny and C. Elkan, "Transforming classifier scores into accurate multiclass probability estimates", KDD 2002. It bends where a temperature only
+scales, and needs more items for it: a thousand rather than a hundred. Unlike a temperature it can change which class is said: where the curve is flat,
+classes are tied. The curve is scikit-learn's `IsotonicRegression`, which is a line between knots. Between two that stand close it is steep
+(`Isotonic.steepest`), and a difference in the network's last bit becomes as many times larger.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.evidence import checks
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Curve:
+    """From a probability to a better one: a line between knots, level before the first and after the last.
+
+    Attributes:
+        given: [knots], two or more, rising: what the model says.
+        wanted: [knots], from 0 to 1, never falling: what holds.
+    """
+
+    given: NDArray[np.float64]
+    wanted: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the knots aren't those of a rising curve."""
+        if self.given.shape != self.wanted.shape or self.given.ndim != 1 or len(self.given) < 2 or not (np.diff(self.given) > 0).all():  # noqa: PLR2004
+            raise ValueError("given: two knots or more, rising, and one wanted probability for each")
+        checks.probabilities("wanted", self.wanted)
+        if not (np.diff(self.wanted) >= 0).all():
+            raise ValueError("wanted: never falling")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Isotonic:
+    """A curve for each class; one only where there is one probability, or two that add up to one."""
+
+    curves: tuple[Curve, ...]
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where there is none, or as many as for two classes, of which one curve says it all."""
+        if len(self.curves) in {0, 2}:
+            message = f"curves: one, or one for each of three classes or more, not {len(self.curves)}"
+            raise ValueError(message)
+
+    def apply(self, probabilities: NDArray[Any]) -> NDArray[np.float64]:
+        """[items, classes] from the same. Of several classes, each probability goes by its own curve, and is divided by what they add up to.
+
+        Where every curve says 0, the item keeps its probabilities. Raises ValueError where there is another number of classes than was learnt.
+        """
+        if probabilities.ndim != 2 or probabilities.shape[1] not in self.classes:  # noqa: PLR2004 - items and classes
+            message = f"probabilities: [items, {' or '.join(map(str, self.classes))}], not {list(probabilities.shape)}"
+            raise ValueError(message)
+        given = np.asarray(probabilities, np.float64)
+        if len(self.curves) == 1:
+            held = np.interp(given[:, -1:], self.curves[0].given, self.curves[0].wanted)
+            return held if given.shape[1] == 1 else np.concatenate([1 - held, held], axis=1)
+        held = np.column_stack([np.interp(given[:, place], curve.given, curve.wanted) for place, curve in enumerate(self.curves)])
+        total = held.sum(axis=1, keepdims=True)
+        return np.where(total > 0, held / np.where(total > 0, total, 1), given)
+
+    def as_layer(self, name: str = "isotonic") -> "keras.Layer":
+        """The same as a layer: [items, classes] to float32 of that shape, computed in float64, within 1e-6 of `apply`."""
+        from training.evidence.isotonic_layer import Curves  # noqa: PLC0415 - it takes seconds
+
+        return Curves(self, name=name)
+
+    @property
+    def steepest(self) -> float:
+        """The greatest slope of any curve: how many times a difference in a probability can grow, such as one of rounding between two machines."""
+        return max(float(np.max(np.diff(curve.wanted) / np.diff(curve.given))) for curve in self.curves)
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """How many probabilities an item may have."""
+        return (1, 2) if len(self.curves) == 1 else (len(self.curves),)
+
+
+def fit_isotonic(probabilities: NDArray[Any], labels: NDArray[np.int64]) -> Isotonic:
+    """Learns from validation items: `probabilities` is [items, classes], or [items, 1] of the label 1; `labels` [items].
+
+    Raises ValueError where there are no items, or they don't belong together.
+    """
+    if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1] or not len(labels):  # noqa: PLR2004 - items and classes
+        message = f"probabilities: [items, classes], and labels [items]; they are {probabilities.shape} and {labels.shape}"
+        raise ValueError(message)
+    checks.probabilities("probabilities", probabilities)
+    classes = probabilities.shape[1]
+    if not ((labels >= 0) & (labels < max(classes, 2))).all():
+        message = f"labels: from 0 to {max(classes, 2) - 1}"
+        raise ValueError(message)
+    of_one = [1] if classes <= 2 else range(classes)  # noqa: PLR2004 - of two classes one says it all
+    return Isotonic(curves=tuple(_curve(probabilities[:, min(number, classes - 1)], labels == number) for number in of_one))
+
+
+def calibrated(model: "keras.Model", isotonic: Isotonic) -> "keras.Model":
+    """The model with its probabilities by these curves; the layer is a part of it, as of `training.calibration.calibrated`."""
+    import keras  # noqa: PLC0415 - it takes seconds
+
+    return keras.Model(model.inputs[0], isotonic.as_layer()(model.outputs[0]), name=model.name)
+
+
+def _curve(probabilities: NDArray[Any], is_it: NDArray[np.bool_]) -> Curve:
+    from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415 - slow to import
+
+    fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(np.asarray(probabilities, np.float64), is_it.astype(np.float64))
+    given, wanted = fitted.X_thresholds_, fitted.y_thresholds_
+    if len(given) == 1:
+        # The model said the same of all: then that is what a curve says of everything.
+        given, wanted = np.array([0.0, 1.0]), np.repeat(wanted, 2)
+    return Curve(given=given, wanted=np.clip(wanted, 0, 1))
