@@ -90,6 +90,28 @@ def test_where_every_curve_says_nothing_the_item_keeps_its_probabilities() -> No
     assert found == pytest.approx(learnt.apply(said), abs=1e-6)
 
 
+@pytest.mark.parametrize("classes", [2, 4])
+def test_centred_curves_hold_as_well_and_are_far_less_steep(classes: int) -> None:
+    plain, centred = (isotonic.fit_isotonic(*drawn(3, classes), centred=each) for each in (False, True))
+    said, labels = drawn(4, classes)
+
+    assert centred.steepest < plain.steepest / 10
+    assert expected_calibration_error(centred.apply(said), labels) < 0.04
+    assert np.asarray(centred.as_layer()(said)) == pytest.approx(centred.apply(said), abs=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=1, max_size=50))
+def test_a_centred_curve_goes_through_the_middle_of_each_pool(rows: list[tuple[int, bool]]) -> None:
+    said, is_it = np.array([row[0] / 20 for row in rows]), np.array([int(row[1]) for row in rows])
+
+    curve = isotonic.fit_isotonic(said[:, np.newaxis], is_it, centred=True).curves[0]
+
+    fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(said, is_it).predict(said)
+    for level in np.unique(fitted):
+        assert np.interp(said[fitted == level].mean(), curve.given, curve.wanted) == pytest.approx(level)
+
+
 def test_how_steep_a_curve_is_shows() -> None:
     step = Curve(given=np.array([0.0, 0.5, 0.501, 1.0]), wanted=np.array([0.0, 0.2, 0.8, 1.0]))
 
