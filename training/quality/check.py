@@ -128,7 +128,7 @@ def _not_as_declared(schema: Schema, typed: "pd.DataFrame") -> Iterator[tuple[in
     try:
         schema.as_pandera().validate(typed, lazy=True)
     except pa.errors.SchemaErrors as error:
-        cases = error.failure_cases.sort_values("check_number", kind="stable", na_position="first")
+        cases = error.failure_cases.sort_values("check_number", kind="stable")
     else:
         return
     for column, rule, row in zip(cases["column"], cases["check"], cases["index"], strict=True):

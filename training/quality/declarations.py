@@ -267,7 +267,7 @@ class ConflictingLabels:
         is_labelled = is_known & ~cells.are_missing(frame[self.label])
         pairs = np.unique(np.column_stack([groups, labels])[is_labelled], axis=0)
         of_group, times = np.unique(pairs[:, 0], return_counts=True)
-        left_out = is_known & np.isin(groups, of_group[times > 1])
+        left_out = np.isin(groups, of_group[times > 1])
         return Step(frame=frame, column=self.label, left_out=left_out, reason=Reason.CONFLICTING_LABEL)
 
 

@@ -100,6 +100,8 @@ def test_a_real_table_that_was_spoilt_loses_the_spoilt_rows_and_no_others(trial:
         ("grade", 1.5, Reason.UNKNOWN_CATEGORY),
         ("drawn", "yesterday", Reason.NOT_A_TIME),
         ("drawn", 5, Reason.NOT_A_TIME),
+        ("drawn", 2020, Reason.NOT_A_TIME),
+        ("drawn", 20200102, Reason.NOT_A_TIME),
         ("drawn", "2020-02-30", Reason.NOT_A_TIME),
         ("drawn", pd.NaT, Reason.MISSING),
         ("id", math.nan, Reason.MISSING),
@@ -187,6 +189,18 @@ def test_records_keep_their_numbers_in_chunks_and_after_rows_were_left_out(tmp_p
 
     assert [[each.row for each in faults] for faults in found] == [[], [4], []]
     assert places(later) == [(3, "age", "above maximum")]
+
+
+def test_a_calendars_time_isnt_counted_in_seconds_or_whatever_a_number_may_be() -> None:
+    checked = check(LABS, of({}, {}).assign(drawn=[20200102, 1577934245]), file=FILE)
+
+    assert places(checked) == [(1, "drawn", "not a time"), (2, "drawn", "not a time")]
+
+
+def test_a_column_may_be_named_by_a_number() -> None:
+    schema = Schema(name="signal", fields=(Field(name="0", description="first sample", unit="mV"),))
+
+    assert check(schema, pd.DataFrame([[1.5], [2.5]]), file=FILE).clean["0"].tolist() == [1.5, 2.5]
 
 
 @pytest.mark.parametrize("index", [["a", "b"], [0, 0], [-1, 0], [0.5, 1]])

@@ -131,7 +131,7 @@ def test_outliers_may_leave_their_rows_out_and_limits_hold_other_data_to_the_sam
     assert count(limited) == ((held_out["area error"] < low) | (held_out["area error"] > high)).sum() > 0
 
 
-@pytest.mark.parametrize(("cells", "wanted"), [([5.0] * 9 + [6], [9]), ([5.0] * 9, []), ([None, None], [])])
+@pytest.mark.parametrize(("cells", "wanted"), [([5.0] * 9 + [6], [9]), ([5.0] * 9 + [6, math.inf], [9, 10]), ([5.0] * 9, []), ([None, None], [])])
 def test_outliers_among_equal_numbers(cells: list[float | None], wanted: list[int]) -> None:
     cleaned = clean(pd.DataFrame({"x": pd.Series(cells, dtype=float)}), Outliers(column="x", become="quarantined"))
 
@@ -212,6 +212,18 @@ def test_declarations_work_one_after_the_other_and_the_quarantined_rows_are_as_t
         ("cm made m", "x", "3"),
         ("duplicate rows, left out", "the row", "1"),
     )
+
+
+def test_faults_are_in_the_order_of_records_whichever_declaration_found_them() -> None:
+    frame = pd.DataFrame({"x": [1, 2, 2, 3, 3], "y": [0, 0, 1, 1, 1]})
+
+    cleaned = clean(frame, Duplicates(), ConflictingLabels(columns=("x",), label="y"))
+
+    assert [(fault.row, fault.reason) for fault in cleaned.faults] == [
+        (2, Reason.CONFLICTING_LABEL),
+        (3, Reason.CONFLICTING_LABEL),
+        (5, Reason.DUPLICATE_ROW),
+    ]
 
 
 def test_a_declaration_that_finds_nothing_says_so_and_changes_no_type() -> None:

@@ -182,6 +182,8 @@ def test_equal_rows_in_two_parts_are_counted() -> None:
 
     with pytest.raises(Leak, match=r"^2 of 3 rows of held out have the same features as rows of training$"):
         require_no_leak(split_of([0, 1], [2, 3, 4]), rows=rows)
+    with pytest.raises(Leak, match="1 of 3 rows of held out"):
+        require_no_leak(split_of([0, 2], [1, 3, 4]), rows=rows.assign(y="a", x=[1.0, 1, 1, 2, 3]))
     with pytest.raises(Leak, match="1 of 2 rows of held out"):
         require_no_leak(split_of([0, 1], [2, 3]), rows=np.array([[1, 2], [3, 4], [3, 4], [5, 6]]))
     require_no_leak(split_of([0, 2], [1, 3], (4,)), rows=rows)
