@@ -6,8 +6,8 @@ column in common with any donor gets the column's mean.
 
 Two things are settled here that the library leaves open. Where more donors are equally far than there are places left, they share these places: which
 of them the library takes is up to NumPy's partition and to the last bit of a matrix product, and so would differ from machine to machine. Squared
-distances are equal within 1e-11 of the columns' total variance, some ten thousand times what rounding does to them. And columns are moved to mean 0
-first, which changes no distance, and keeps digits where a column is far from 0.
+distances are equal within 1e-11 of the columns' total variance, and nothing within 1e-14 of it, which is a few times what rounding does to them. And
+columns are moved to mean 0 first, which changes no distance, and keeps digits where a column is far from 0.
 """
 
 from collections.abc import Mapping
@@ -22,6 +22,7 @@ from training.features.step import Part, Values
 Weights = Literal["uniform", "distance"]
 
 _EQUAL = 1e-11
+_NOTHING = 1e-14
 
 
 def fit_nearest(block: Values, *, neighbours: int, weights: Weights) -> "Nearest":
@@ -29,7 +30,7 @@ def fit_nearest(block: Values, *, neighbours: int, weights: Weights) -> "Nearest
     from sklearn.impute import KNNImputer  # noqa: PLC0415 - slow to import
 
     middle = np.nanmean(block, axis=0)
-    rule = _Rule(neighbours=neighbours, weights=weights, tolerance=_EQUAL * (float(np.nanvar(block, axis=0).sum()) or 1.0))
+    rule = _Rule(neighbours=neighbours, weights=weights, variance=float(np.nanvar(block, axis=0).sum()) or 1.0)
     # The library is asked for every donor with the weights of ours, so that there is nothing that it could choose.
     return Nearest(KNNImputer(n_neighbors=len(block), weights=rule, keep_empty_features=True).fit(block - middle), middle, rule)
 
@@ -40,20 +41,30 @@ class _Rule:
 
     neighbours: int
     weights: Weights
-    tolerance: float
+    variance: float
+
+    @property
+    def equal(self) -> float:
+        """How much two squared distances may differ that count as equal."""
+        return _EQUAL * self.variance
+
+    @property
+    def nothing(self) -> float:
+        """How great a squared distance may be that counts as none."""
+        return _NOTHING * self.variance
 
     def __call__(self, distances: Values) -> Values:
         """[receivers, donors] to as many weights; NaN is a donor without a column in common, and counts for nothing."""
         squares = np.square(distances)
         places = np.minimum((~np.isnan(squares)).sum(axis=1, keepdims=True), self.neighbours)
         last = np.take_along_axis(np.sort(squares, axis=1), np.maximum(places - 1, 0), axis=1)
-        closer, equal = squares < last - self.tolerance, np.abs(squares - last) <= self.tolerance
+        closer, equal = squares < last - self.equal, np.abs(squares - last) <= self.equal
         share = (places - closer.sum(axis=1, keepdims=True)) / np.maximum(equal.sum(axis=1, keepdims=True), 1)
         counted = closer + equal * share
         if self.weights == "uniform":
             return counted
-        is_same = squares <= self.tolerance
-        by_distance = np.where(counted > 0, counted / np.sqrt(np.where(squares > self.tolerance, squares, 1.0)), 0.0)
+        is_same = squares <= self.nothing
+        by_distance = np.where(counted > 0, counted / np.sqrt(np.where(squares > self.nothing, squares, 1.0)), 0.0)
         return np.where(is_same.any(axis=1, keepdims=True), is_same * 1.0, by_distance)
 
 
@@ -104,13 +115,13 @@ class Nearest(Part):
         nearest = -ops.top_k(-squares, min(self.rule.neighbours, squares.shape[1]))[0]
         is_place = nearest < np.inf
         last = ops.max(ops.where(is_place, nearest, -1.0), axis=1, keepdims=True)
-        tolerance = self.rule.tolerance
-        closer, equal = (ops.cast(which, "float64") for which in (squares < last - tolerance, ops.abs(squares - last) <= tolerance))
+        tied = self.rule.equal
+        closer, equal = (ops.cast(which, "float64") for which in (squares < last - tied, ops.abs(squares - last) <= tied))
         left = ops.sum(ops.cast(is_place, "float64"), axis=1, keepdims=True) - ops.sum(closer, axis=1, keepdims=True)
         counted = closer + equal * left / ops.maximum(ops.sum(equal, axis=1, keepdims=True), 1.0)
         if self.rule.weights == "uniform":
             return counted
-        is_same = squares <= tolerance
+        is_same = squares <= self.rule.nothing
         # Where is_same is true nothing of this is used, and where counted is 0 there may be infinity.
-        by_distance = counted / ops.sqrt(ops.where(ops.logical_and(counted > 0, squares > tolerance), squares, 1.0))
+        by_distance = counted / ops.sqrt(ops.where(ops.logical_and(counted > 0, squares > self.rule.nothing), squares, 1.0))
         return ops.where(ops.any(is_same, axis=1, keepdims=True), ops.cast(is_same, "float64"), by_distance)
