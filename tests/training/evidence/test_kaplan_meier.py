@@ -60,12 +60,12 @@ def holds(band: Band) -> NDArray[np.bool_]:
 
 
 def test_predictions_that_hold_lie_on_the_line_and_others_dont() -> None:
-    holding = [kaplan_meier.calibration_at(*calibrated(seed), 5) for seed in range(15)]
+    holding = [kaplan_meier.calibration_at(*calibrated(seed), 5) for seed in range(10)]
     too_high = kaplan_meier.calibration_at(*calibrated(1, wrong_by=2.0), 5)
 
     assert all(len(band.x) == 10 and (np.diff(band.x) > 0).all() for band in holding)
-    # Four standard errors of 150 groups are 0.07.
-    assert np.mean([holds(band) for band in holding]) >= 0.88
+    # Four standard errors of 100 groups are 0.09.
+    assert np.mean([holds(band) for band in holding]) >= 0.86
     assert holds(too_high).mean() < 0.5
     assert "<svg" in plots.reliability({"model": holding[0]})
 

@@ -95,12 +95,12 @@ def test_nineteen_of_twenty_intervals_hold_the_truth(method: Method) -> None:
     def holds(seed: int) -> bool:
         values = np.repeat(random.exponential(size=40), 3) + random.normal(size=120) / 10
         found = resampling.figure(
-            "mean", lambda rows: float(values[rows].mean()), Bootstrap(items=120, seed=seed, groups=groups, resamples=200), method=method
+            "mean", lambda rows: float(values[rows].mean()), Bootstrap(items=120, seed=seed, groups=groups, resamples=150), method=method
         )
         return found.lower <= 1 <= found.upper
 
-    # Forty skewed values are few: below 95 % by a little is what theory promises. Four standard errors of 200 trials are 0.06.
-    assert 0.87 <= np.mean([holds(seed) for seed in range(200)]) <= 1
+    # Forty skewed values are few: below 95 % by a little is what theory promises. Four standard errors of 150 trials are 0.07.
+    assert np.mean([holds(seed) for seed in range(150)]) >= 0.86
 
 
 def test_bca_mends_the_skew_of_a_percentile_interval() -> None:

@@ -34,7 +34,7 @@ def drawn(seed: int, items: int, *, censored: bool = True) -> tuple[Followed, Cu
     return Followed(time_days=np.minimum(times, ends), event=times <= ends), curves
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seen, st.integers(0, 9))
 def test_the_weights_add_up_to_what_kaplan_and_meier_find_also_with_ties(rows: list[tuple[int, bool]], day: int) -> None:
     followed = of(rows)
@@ -49,7 +49,7 @@ def test_the_weights_add_up_to_what_kaplan_and_meier_find_also_with_ties(rows: l
     assert weights[~by_then].sum() / len(weights) == pytest.approx(kaplan_meiers)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seen, st.integers(0, 1000))
 def test_the_area_at_a_time_is_the_slow_sum_over_pairs(rows: list[tuple[int, bool]], seed: int) -> None:
     followed = of([*rows, (1, True), (10, False)])
@@ -93,12 +93,12 @@ def test_where_all_were_followed_it_is_the_usual_area_and_the_mean_squared_error
 
 def test_censoring_moves_neither_figure_on_average() -> None:
     """Of the same patients: what is found with half of them lost is what is found with all."""
-    lost = [drawn(seed, 1000) for seed in range(15)]
-    kept = [drawn(seed, 1000, censored=False) for seed in range(15)]
+    lost = [drawn(seed, 800) for seed in range(10)]
+    kept = [drawn(seed, 800, censored=False) for seed in range(10)]
 
-    for figure in (lambda f, c: survival.area_at(f, c, 6)(np.arange(1000)), lambda f, c: survival.integrated_brier_scores(f, c).mean()):
+    for figure in (lambda f, c: survival.area_at(f, c, 6)(np.arange(800)), lambda f, c: survival.integrated_brier_scores(f, c).mean()):
         differences = [figure(*one) - figure(*other) for one, other in zip(lost, kept, strict=True)]
-        assert np.mean(differences) == pytest.approx(0, abs=4 * np.std(differences) / np.sqrt(15))
+        assert np.mean(differences) == pytest.approx(0, abs=4 * np.std(differences) / np.sqrt(10))
         assert np.std(differences) < 0.02
     # To count whoever was lost as without the event would find another area and another share.
     assert np.mean([followed.event.mean() for followed, _ in lost]) < 0.65
@@ -108,14 +108,14 @@ def test_the_intervals_hold_what_is_true_as_often_as_they_say() -> None:
     known = [drawn(seed, 20000, censored=False) for seed in (91, 92)]
     true_area = np.mean([survival.area_at(followed, curves, 6)(np.arange(20000)) for followed, curves in known])
     true_brier = np.mean([survival.brier_scores(followed, curves, 6) for followed, curves in known])
-    trials = [(*drawn(seed, 250), Bootstrap(items=250, seed=seed, resamples=100)) for seed in range(80)]
+    trials = [(*drawn(seed, 250), Bootstrap(items=250, seed=seed, resamples=100)) for seed in range(60)]
 
     areas = [survival.auroc_at(followed, curves, 6, plan) for followed, curves, plan in trials]
     briers = [survival.brier_at(followed, curves, 6, plan) for followed, curves, plan in trials]
 
-    # Four standard errors of 80 trials are 0.1.
-    assert np.mean([figure.lower <= true_area <= figure.upper for figure in areas]) >= 0.85
-    assert np.mean([figure.lower <= true_brier <= figure.upper for figure in briers]) >= 0.85
+    # Four standard errors of 60 trials are 0.11.
+    assert np.mean([figure.lower <= true_area <= figure.upper for figure in areas]) >= 0.84
+    assert np.mean([figure.lower <= true_brier <= figure.upper for figure in briers]) >= 0.84
 
 
 def test_prisoners_that_were_released_are_told_apart_better_than_by_chance() -> None:
