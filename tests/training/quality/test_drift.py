@@ -99,10 +99,11 @@ def test_the_statistics_are_scipys_and_the_corrected_p_is_of_all_fields(clean_tr
     drift = compare(trial_schema, reference, new)
 
     wanted = stats.ks_2samp(reference["wtkg"], new["wtkg"], method="asymp")
-    table = pd.crosstab(np.arange(len(clean_trial)) < 1500, clean_trial["arms"].to_numpy())
-    chi_squared = stats.chi2_contingency(table, correction=False)
     assert (distribution(drift, "wtkg").statistic, distribution(drift, "wtkg").p) == pytest.approx((wanted.statistic, wanted.pvalue))
-    assert (distribution(drift, "arms").statistic, distribution(drift, "arms").p) == pytest.approx((chi_squared.statistic, chi_squared.pvalue))
+    for name in ("arms", "gender"):
+        counts = pd.crosstab(np.arange(len(clean_trial)) < 1500, clean_trial[name].to_numpy())
+        chi_squared = stats.chi2_contingency(counts, correction=False)
+        assert (distribution(drift, name).statistic, distribution(drift, name).p) == pytest.approx((chi_squared.statistic, chi_squared.pvalue))
     compared = [each for field in drift.fields for each in (field.distribution, field.missing) if each is not None]
     assert [each.corrected_p for each in compared] == pytest.approx(holm(np.array([each.p for each in compared])).tolist())
 
@@ -123,6 +124,7 @@ def test_few_missing_values_are_compared_exactly() -> None:
     drift = compare(ONE, pd.DataFrame({"x": np.arange(1000.0)}), pd.DataFrame({"x": [*np.arange(0, 1000, 50.0), math.nan, math.nan, math.nan]}))
 
     assert missing(drift).test == "Fisher's exact"
+    assert missing(drift).statistic == math.inf, "the odds of the new rows beside those of the reference's"
     assert missing(drift).p == pytest.approx(stats.hypergeom(1023, 23, 3).pmf(3))
     assert missing(drift).has_drifted
 
@@ -188,6 +190,8 @@ def test_the_index_is_worked_by_hand() -> None:
     found = stability_index(np.array([500_000, 500_000]), np.array([600_000, 400_000]))
 
     assert found == pytest.approx(0.1 * math.log(0.6 / 0.5) - 0.1 * math.log(0.4 / 0.5), abs=1e-5)
+    # With half an item in each bin the shares are 0.5 / 11 and 10.5 / 11, and the other way round.
+    assert stability_index(np.array([0, 10]), np.array([10, 0])) == pytest.approx(2 * 10 / 11 * math.log(10.5 / 0.5))
 
 
 @given(arrays.arrays(np.float64, st.integers(1, 60), elements=st.floats(-1e6, 1e6)))

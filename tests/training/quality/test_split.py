@@ -160,6 +160,17 @@ def test_at_random_numbers_are_balanced_as_well_as_classes(trial: pd.DataFrame) 
         assert [np.quantile(outcome[part], share) for part in split.parts.values()] == pytest.approx([np.quantile(outcome, share)] * 3, rel=0.01)
 
 
+def test_each_seed_gives_another_split_and_the_held_out_rows_are_no_pattern() -> None:
+    found = [at_random(60, seed=seed).held_out for seed in range(20)]
+
+    assert len({tuple(rows) for rows in found}) == 20
+    assert len({step for rows in found for step in np.diff(rows)}) > 10
+
+
+def test_of_few_patients_one_at_least_is_held_out_and_one_validates() -> None:
+    assert sizes(at_random(3, validation=0.05, held_out=0.05)) == [1, 1, 1]
+
+
 def split_of(training: list[int], held_out: list[int], removed: tuple[int, ...] = ()) -> Split:
     return Split(training=np.array(training), validation=np.array([], int), held_out=np.array(held_out), removed=np.array(removed, int))
 
