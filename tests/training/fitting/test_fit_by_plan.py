@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from tensorflow.core.util import event_pb2
 
 from training.augmentation import series_augmentation
-from training.data.ecg5000 import load_ecg5000
 from training.fitting.checkpoint import NotThisFit
 from training.fitting.fit import Diverged, Fitted, fit
 from training.fitting.monitor import EarlyStopping, ReduceOnPlateau
@@ -32,11 +31,10 @@ def build() -> Any:
 
 
 @pytest.fixture(scope="module")
-def beats() -> tuple[Arrays, Arrays]:
+def items(beats: tuple[NDArray[Any], NDArray[Any]]) -> tuple[Arrays, Arrays]:
     """Real heartbeats, to fit to and to validate with."""
-    data = load_ecg5000()
-    one, two = slice(0, 100), slice(100, 160)
-    return tuple(Arrays(inputs=data.train_inputs[rows], targets=data.train_labels[rows]) for rows in (one, two))  # type: ignore[return-value]
+    series, labels = beats
+    return Arrays(inputs=series[:100], targets=labels[:100]), Arrays(inputs=series[100:160], targets=labels[100:160])
 
 
 def quietly(build: Callable[[], Any], plan: Plan, training: Source, validation: Source | None = None, **options: Any) -> Fitted:
@@ -47,10 +45,10 @@ def weights(fitted: Fitted) -> list[bytes]:
     return [weight.tobytes() for weight in fitted.model.get_weights()]
 
 
-def test_the_weights_are_those_of_keras_on_the_same_batches_with_class_weights_decay_clipping_and_a_cosine(beats: tuple[Arrays, Arrays]) -> None:
+def test_the_weights_are_those_of_keras_on_the_same_batches_with_class_weights_decay_clipping_and_a_cosine(items: tuple[Arrays, Arrays]) -> None:
     class_weights = {label: 1.0 + label for label in range(5)}
     plan = replace(PLAN, schedule="cosine", class_weights=class_weights, weight_decay=0.01, clip_norm=0.5)
-    training, validation = beats
+    training, validation = items
 
     fitted = quietly(build, plan, training, validation)
 
@@ -76,11 +74,11 @@ def test_the_weights_are_those_of_keras_on_the_same_batches_with_class_weights_d
 
 
 @pytest.fixture(scope="module")
-def kept(beats: tuple[Arrays, Arrays], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Fitted, Said]:
+def kept(items: tuple[Arrays, Arrays], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Fitted, Said]:
     """The checkpoints of a fit that had finished, what came out, and what was said."""
     folder = tmp_path_factory.mktemp("kept")
     said: Said = []
-    return folder, fit(build, replace(PLAN, checkpoint_seconds=None), *beats, checkpoints=folder, say=said.append), said
+    return folder, fit(build, replace(PLAN, checkpoint_seconds=None), *items, checkpoints=folder, say=said.append), said
 
 
 def test_each_epoch_is_told_in_a_line(kept: tuple[Path, Fitted, Said]) -> None:
@@ -90,10 +88,10 @@ def test_each_epoch_is_told_in_a_line(kept: tuple[Path, Fitted, Said]) -> None:
     assert [word.rpartition(" ")[0] for word in figures[0][1:-1]] == ["loss", "accuracy", "validation loss", "accuracy"]
 
 
-def test_a_fit_that_had_finished_comes_out_again_without_a_step(kept: tuple[Path, Fitted, Said], beats: tuple[Arrays, Arrays]) -> None:
+def test_a_fit_that_had_finished_comes_out_again_without_a_step(kept: tuple[Path, Fitted, Said], items: tuple[Arrays, Arrays]) -> None:
     said: Said = []
 
-    again = fit(build, PLAN, *beats, checkpoints=kept[0], say=said.append)
+    again = fit(build, PLAN, *items, checkpoints=kept[0], say=said.append)
 
     assert said == [f"going on from the checkpoint of a fit that had finished, in {kept[0]}"]
     assert weights(again) == weights(kept[1])
@@ -101,7 +99,7 @@ def test_a_fit_that_had_finished_comes_out_again_without_a_step(kept: tuple[Path
 
 
 def test_a_damaged_checkpoint_is_told_and_the_one_before_leads_to_the_same_weights(
-    kept: tuple[Path, Fitted, Said], beats: tuple[Arrays, Arrays], tmp_path: Path
+    kept: tuple[Path, Fitted, Said], items: tuple[Arrays, Arrays], tmp_path: Path
 ) -> None:
     for path in kept[0].iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -109,20 +107,20 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_leads_to_the_same_weigh
     last.write_bytes(last.read_bytes()[:-1])
     said: Said = []
 
-    again = fit(build, PLAN, *beats, checkpoints=tmp_path, say=said.append)
+    again = fit(build, PLAN, *items, checkpoints=tmp_path, say=said.append)
 
     assert said[0].startswith(f"checkpoint damaged: {last}")
     assert said[1] == f"going on from the checkpoint of epoch 3, after step 0, in {tmp_path}"
     assert weights(again) == weights(kept[1])
 
 
-def test_the_checkpoint_of_another_plan_is_refused_before_anything_is_fitted(kept: tuple[Path, Fitted, Said], beats: tuple[Arrays, Arrays]) -> None:
+def test_the_checkpoint_of_another_plan_is_refused_before_anything_is_fitted(kept: tuple[Path, Fitted, Said], items: tuple[Arrays, Arrays]) -> None:
     with pytest.raises(NotThisFit, match="which differs in plan and validation items"):
-        quietly(build, replace(PLAN, learning_rate=0.1), beats[0], checkpoints=kept[0])
+        quietly(build, replace(PLAN, learning_rate=0.1), items[0], checkpoints=kept[0])
 
 
-def test_another_seed_gives_other_weights(kept: tuple[Path, Fitted, Said], beats: tuple[Arrays, Arrays]) -> None:
-    assert weights(quietly(build, replace(PLAN, seed=3), *beats)) != weights(kept[1])
+def test_another_seed_gives_other_weights(kept: tuple[Path, Fitted, Said], items: tuple[Arrays, Arrays]) -> None:
+    assert weights(quietly(build, replace(PLAN, seed=3), *items)) != weights(kept[1])
 
 
 def events(folder: Path) -> dict[str, list[tuple[int, float]]]:
@@ -135,8 +133,8 @@ def events(folder: Path) -> dict[str, list[tuple[int, float]]]:
     return read
 
 
-def test_each_epochs_figures_and_rate_are_in_event_files(beats: tuple[Arrays, Arrays], tmp_path: Path) -> None:
-    fitted = quietly(build, replace(PLAN, schedule="cosine"), *beats, events=tmp_path / "events")
+def test_each_epochs_figures_and_rate_are_in_event_files(items: tuple[Arrays, Arrays], tmp_path: Path) -> None:
+    fitted = quietly(build, replace(PLAN, schedule="cosine"), *items, events=tmp_path / "events")
 
     train, validation = (events(tmp_path / "events" / kind) for kind in ("train", "validation"))
 
@@ -147,8 +145,8 @@ def test_each_epochs_figures_and_rate_are_in_event_files(beats: tuple[Arrays, Ar
     assert dict(train["learning_rate"]) == pytest.approx(half_cosine, abs=1e-9)
 
 
-def test_a_stream_of_unknown_length_is_fitted_to_like_the_same_items_in_memory(kept: tuple[Path, Fitted, Said], beats: tuple[Arrays, Arrays]) -> None:
-    training, validation = beats
+def test_a_stream_of_unknown_length_is_fitted_to_like_the_same_items_in_memory(kept: tuple[Path, Fitted, Said], items: tuple[Arrays, Arrays]) -> None:
+    training, validation = items
     # It is asked once before the first epoch, for its types.
     numbers = iter([0, 0, 1, 2])
 

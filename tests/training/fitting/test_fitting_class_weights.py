@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_sample_weight
 
-from training.data.ecg5000 import load_ecg5000
 from training.fitting.class_weights import weighted
 from training.fitting.source import Arrays, Stream
 
@@ -25,8 +24,8 @@ def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
     assert weights(labels, "balanced") == pytest.approx(compute_sample_weight("balanced", labels), rel=1e-6)
 
 
-def test_the_classes_of_real_heartbeats_count_the_same() -> None:
-    labels = load_ecg5000().train_labels
+def test_the_classes_of_real_heartbeats_count_the_same(beats: tuple[NDArray[Any], NDArray[Any]]) -> None:
+    labels = beats[1]
 
     own = weights(labels, "balanced")
 
