@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.evaluate import Figure
-from training.evidence import resampling
+from training.evidence import checks, resampling
 from training.evidence.checks import of_both_kinds, of_the_same_items
 from training.evidence.operating_point import OperatingPoint, at_point
 from training.evidence.resampling import Bootstrap, Rows
@@ -98,8 +98,9 @@ def figures(is_case: IsCase, probabilities: Scores, point: OperatingPoint, boots
 
     Where all items are independent, the area's interval is DeLong's, and those of the last two Wilson's; where they are in groups, all are the
     bootstrap's. The point was chosen on other items.
-    Raises ValueError where not both kinds are there.
+    Raises ValueError where not both kinds are there, or a probability is out of range.
     """
+    checks.probabilities("probabilities", probabilities)
     level = bootstrap.confidence_level
     resampled: dict[str, Statistic] = {"average_precision": average_precision, "brier": brier}
     if bootstrap.groups is None:

@@ -49,7 +49,7 @@ def by_group(followed: Followed, groups: NDArray[Any], *, confidence_level: floa
 def calibration_at(followed: Followed, curves: Curves, days: float, *, confidence_level: float = 0.95) -> Band:
     """Ten groups of equally many patients, by the predicted chance of the event by that day: its mean (x), the share that had it (y, with bounds).
 
-    The share is one less Kaplan-Meier's of survival. A group whose last patient was censored before the day isn't known of then, and is left out.
+    The share is one less Kaplan-Meier's of survival. A group whose last patients were lost before the day isn't known of then, and is left out.
     Raises ValueError where no group is left.
     """
     predicted = 1 - curves.at(days)
@@ -86,7 +86,7 @@ def _at(followed: Followed, rows: NDArray[Any], days: float, confidence_level: f
     """Survival until that day and its bounds; None where it isn't known."""
     times, event = followed.time_days[rows], followed.event[rows]
     last = times.max()
-    if last < days and not event[times == last].any():
+    if last < days and not event[times == last].all():
         return None
     fitted = _fitted(followed, rows, confidence_level)
     value = float(fitted.survival_function_at_times(days).iloc[0])

@@ -128,6 +128,14 @@ def test_the_figures_of_independent_items_have_exact_intervals_and_those_of_pati
     assert all(figure.lower < figure.value < figure.upper for figure in alone + by_patient)
 
 
+def test_a_score_that_is_no_probability_has_no_brier_score() -> None:
+    is_case, scores = drawn(5)
+    point = OperatingPoint(threshold=0.6, sensitivity=0.5, specificity=0.5, chosen_by="hand")
+
+    with pytest.raises(ValueError, match=r"probabilities: item \d+ has one that isn't from 0 to 1"):
+        d.figures(is_case, scores, point, Bootstrap(items=200, seed=1))
+
+
 def test_the_curve_lies_within_its_band_and_is_drawn(tumours: Items) -> None:
     is_case, scores = tumours
 

@@ -90,6 +90,19 @@ def test_a_group_that_nobody_followed_as_far_is_left_out() -> None:
         kaplan_meier.calibration_at(Followed(time_days=np.ones(100), event=np.zeros(100, bool)), curves, 5)
 
 
+@pytest.mark.parametrize(("last_two", "groups"), [([True, True], 10), ([True, False], 9), ([False, False], 9)])
+def test_a_group_is_known_of_after_its_last_patient_only_where_all_have_had_the_event(last_two: list[bool], groups: int) -> None:
+    times, event = np.full(100, 9.0), np.zeros(100, bool)
+    # The ten of the lowest risk are seen until day 2 at the latest.
+    times[:10], event[:10] = [1.0] * 8 + [2.0] * 2, [True] * 8 + last_two
+    curves = Curves(edges_days=np.array([5.0]), survival=np.linspace(0.9, 0.1, 100)[:, np.newaxis])
+
+    band = kaplan_meier.calibration_at(Followed(time_days=times, event=event), curves, 5)
+
+    assert len(band.x) == groups
+    assert (band.y.max() == 1) == (groups == 10)
+
+
 def test_who_knows_nothing_says_the_same_of_all(remission: tuple[Followed, Any]) -> None:
     curves = kaplan_meier.same_for_all(remission[0], np.array([5.0, 20.0]), 3)
 
