@@ -1,0 +1,147 @@
+"""A DICOM file to what its pixels measure: stored values through the modality LUT (PS3.3 C.11.1), for example Hounsfield units.
+
+Only the elements named here are ever read, and none of them says who the patient is. pydicom's exceptions, warnings and log messages quote values of
+the object, so none of them leaves this file.
+"""
+
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom import config
+
+from training.streams.fault import Reason
+
+# All of this is for the process and set once, at import: `warnings.catch_warnings` and temporary log levels aren't safe among threads.
+config.settings.reading_validation_mode = config.IGNORE
+for _library in ("pydicom", "jpeg_ls"):
+    logging.getLogger(_library).setLevel(logging.CRITICAL + 1)
+    logging.getLogger(_library).propagate = False
+warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
+
+PATTERNS = ("*",)
+_NAMES_OF_PLACE = ["SeriesInstanceUID", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient"]
+_NAMES = [
+    *_NAMES_OF_PLACE, "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns",
+    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "ModalityLUTSequence", "RescaleIntercept", "RescaleSlope",
+    "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "FloatPixelData", "DoubleFloatPixelData", "PixelData",
+]  # fmt: skip
+_GREY = {"MONOCHROME1", "MONOCHROME2"}
+_MOST_BITS = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Header:
+    """What a series is put in order by.
+
+    Attributes:
+        series: which one it is of.
+        size: rows and columns; None for an object without pixels.
+        number: Instance Number (0020,0013).
+        position: Image Position (Patient) (0020,0032), in mm.
+        orientation: Image Orientation (Patient) (0020,0037), direction cosines of a row and of a column.
+    """
+
+    series: str
+    size: tuple[int, int] | None
+    number: int | None
+    position: tuple[float, ...] | None
+    orientation: tuple[float, ...] | None
+
+
+def is_directory(name: str) -> bool:
+    """Whether it is a directory of a medium (PS3.10), and so no image; or a text beside the images."""
+    last = name.rsplit("/", 1)[-1]
+    return last.startswith("DICOMDIR") or last.lower().endswith((".txt", ".csv", ".json", ".md", ".xml", ".html", ".pdf"))
+
+
+def header(path: Path) -> Header | Reason:
+    """Without the pixels; or why it can't be had. Raises OSError where the disk refuses."""
+    if not path.stat().st_size:
+        return Reason.EMPTY_FILE
+    try:
+        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*_NAMES_OF_PLACE, "Rows", "Columns"])
+        has_size = "Rows" in dataset and "Columns" in dataset
+        return Header(
+            series=str(dataset.get("SeriesInstanceUID") or ""),
+            size=(int(dataset.Rows), int(dataset.Columns)) if has_size else None,
+            number=int(dataset.InstanceNumber) if dataset.get("InstanceNumber") is not None else None,
+            position=_numbers(dataset.get("ImagePositionPatient"), 3),
+            orientation=_numbers(dataset.get("ImageOrientationPatient"), 6),
+        )
+    except Exception as error:  # noqa: BLE001 - pydicom raises all kinds, and its messages quote the object
+        return _reason(error)
+
+
+def pixels(path: Path, *, size: tuple[int | None, int | None], max_pixels: int) -> NDArray[np.float32] | Reason:
+    """float32 [rows, columns] of one frame of grey values, in the modality's own units; or why it can't be had.
+
+    MONOCHROME1 stays as it is: which end is bright is a matter of display. Raises OSError where the disk refuses.
+    """
+    if not path.stat().st_size:
+        return Reason.EMPTY_FILE
+    try:
+        dataset = pydicom.dcmread(path, specific_tags=_NAMES)
+        reason = _refused(dataset, size, max_pixels)
+        return reason if reason is not None else _measured(dataset.pixel_array, dataset)
+    except Exception as error:  # noqa: BLE001 - as above, and so do the decoders
+        return _reason(error)
+
+
+def _refused(dataset: Any, size: tuple[int | None, int | None], max_pixels: int) -> Reason | None:  # noqa: ANN401 - a pydicom dataset
+    if "PixelData" not in dataset:
+        return Reason.NOT_SUPPORTED if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset else Reason.NO_PIXELS
+    if "Rows" not in dataset or "Columns" not in dataset:
+        return Reason.NO_PIXELS
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    if int(dataset.get("NumberOfFrames") or 1) != 1 or int(dataset.get("SamplesPerPixel") or 1) != 1:
+        return Reason.NOT_SUPPORTED
+    if dataset.PhotometricInterpretation not in _GREY or int(dataset.BitsAllocated) > _MOST_BITS:
+        return Reason.NOT_SUPPORTED
+    if rows * columns > max_pixels:
+        return Reason.TOO_LARGE
+    return None if all(wanted in {None, found} for wanted, found in zip(size, (rows, columns), strict=True)) else Reason.WRONG_SIZE
+
+
+def _measured(stored: NDArray[Any], dataset: Any) -> NDArray[np.float32]:  # noqa: ANN401
+    """The modality LUT. Own code for tables: pydicom's takes none of 12 bits, and wraps below a table's first value."""
+    if dataset.get("ModalityLUTSequence"):
+        item = dataset.ModalityLUTSequence[0]
+        count, first, bits = (int(value) for value in item.LUTDescriptor)
+        data = item["LUTData"].value
+        order = "<" if dataset.original_encoding[1] else ">"
+        entries = np.frombuffer(data, f"{order}u2") if isinstance(data, bytes) else np.asarray(data)
+        count = count or 65536  # 65,536 doesn't fit the 16 bits of the descriptor
+        # PS3.3 C.11.1.1.1: 8 or 16 bits; others are met. A packed table of 8 bits has another length, and is refused.
+        if len(entries) < count or not 1 <= bits <= _MOST_BITS:
+            message = "the table isn't what its descriptor says"
+            raise ValueError(message)
+        return entries[:count].astype(np.float32).take(stored.astype(np.int64) - first, mode="clip")
+    slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
+    if slope is None or intercept is None:
+        return stored.astype(np.float32)
+    measured = (stored.astype(np.float64) * float(slope) + float(intercept)).astype(np.float32)
+    if not np.isfinite(measured).all():
+        message = "the rescale isn't finite"
+        raise ValueError(message)
+    return measured
+
+
+def _numbers(value: Any, count: int) -> tuple[float, ...] | None:  # noqa: ANN401 - an element's value
+    """So many finite numbers, or None."""
+    if value is None or isinstance(value, str) or len(value) != count:
+        return None
+    numbers = tuple(float(one) for one in value)
+    return numbers if np.isfinite(numbers).all() else None
+
+
+def _reason(error: Exception) -> Reason:
+    """An error that the operating system numbered is no fault of the data, and passes."""
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error
+    return Reason.NOT_SUPPORTED if isinstance(error, NotImplementedError) else Reason.DAMAGED

@@ -1,0 +1,43 @@
+"""Folders of files, each of which is an item or a part of one: which files there are, what class each has, and shards of them."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.streams.fault import Fault, Reason
+from training.streams.labels import Labels
+from training.streams.source import Files, Shard, files_of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """A folder's files that have a class, or all, where nobody asks for classes.
+
+    Attributes:
+        files: in the order of their names.
+        labels: the classes' numbers by name; empty where nobody asks.
+        faults: why the others aren't here.
+    """
+
+    files: Files
+    labels: Mapping[str, int]
+    faults: tuple[Fault, ...]
+
+
+def listing(root: Path, patterns: Sequence[str], labels: Labels | None, *, leaves_out: Callable[[str], bool] = lambda _: False) -> Listing:
+    """The files below `root`, without those whose name is left out. Raises OSError."""
+    files = tuple((name, path) for name, path in files_of(root, *patterns) if not leaves_out(name))
+    if not files:
+        return Listing(files=(), labels={}, faults=(Fault(file=root.name, reason=Reason.NO_FILES),))
+    if labels is None:
+        return Listing(files=files, labels={}, faults=())
+    classes, faults = labels.of([name for name, _ in files])
+    return Listing(files=tuple((name, path) for name, path in files if name in classes), labels=classes, faults=tuple(faults))
+
+
+def shards_of(names: Sequence[str], size: int, faults: Sequence[Fault]) -> Iterator[Shard]:
+    """`size` items each; and one without any for what is known to be wrong beforehand, where there is something."""
+    if faults:
+        yield Shard(file=faults[0].file, faults=tuple(faults))
+    for first in range(0, len(names), size):
+        yield Shard(file=names[first], first=first, records=min(size, len(names) - first))

@@ -1,0 +1,147 @@
+"""What every reader has in common: a set in shards, each read for itself, from any of its records on."""
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.streams.fault import Fault
+
+Items = Mapping[str, NDArray[Any]]
+"""One or more items: arrays [items, …] by name. Texts are arrays of `object`."""
+
+STRING = "string"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spec:
+    """One array of an item.
+
+    Attributes:
+        dtype: numpy's name of the type, or `string`.
+        shape: of one item; None where it differs from item to item.
+    """
+
+    dtype: str
+    shape: tuple[int | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the type isn't one, or a dimension isn't positive."""
+        try:
+            known = self.dtype == STRING or np.dtype(self.dtype).kind in "iuf"
+        except TypeError:
+            known = False
+        if not known:
+            message = f"dtype: an integer or floating-point type of numpy, or {STRING}, not {self.dtype!r}"
+            raise ValueError(message)
+        if any(size is not None and size < 1 for size in self.shape):
+            message = f"shape: dimensions of 1 or more, or None, not {self.shape}"
+            raise ValueError(message)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether items differ in shape."""
+        return None in self.shape
+
+    @property
+    def numpy(self) -> np.dtype[Any]:
+        """The type of the array."""
+        return np.dtype(object if self.dtype == STRING else self.dtype)
+
+    @property
+    def size(self) -> int:
+        """How many numbers or texts an item has; the least, where its shape is open."""
+        return math.prod(dimension or 1 for dimension in self.shape)
+
+    @property
+    def item_bytes(self) -> int:
+        """What an item takes; at least, where its shape is open or it is a text."""
+        return self.size * self.numpy.itemsize
+
+    def room(self, items: int) -> NDArray[Any]:
+        """An array for so many items, with nothing in it; of objects, where the shape is open."""
+        return np.empty((items, *map(int, self.shape)), self.numpy) if not self.is_open else np.empty(items, object)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shard:
+    """A part of a set that is read for itself: records that follow one another in one file, or files that follow one another in a folder.
+
+    Attributes:
+        file: the file's name below the set's folder; the first of several.
+        first: the number of its first record, from 0: in the file, or among the folder's files.
+        records: how many there are, good or bad.
+        begin, end: the bytes of the file that hold them, where the reader goes by bytes; otherwise 0.
+        faults: what is known to be wrong before it is read. A shard with faults and no records is a file that isn't taken.
+    """
+
+    file: str
+    first: int = 0
+    records: int = 0
+    begin: int = 0
+    end: int = 0
+    faults: tuple[Fault, ...] = ()
+
+
+class Source(Protocol):
+    """A set of items that is read while a network learns from it; a frozen dataclass.
+
+    Reading raises OSError where the disk or the network refuses. What is wrong with the data is no error: it comes as a `Fault`.
+    """
+
+    @property
+    def buffer(self) -> int:
+        """How many items are held at a time to be shuffled, and so what memory that takes."""
+
+    def spec(self) -> Mapping[str, Spec]:
+        """An item's arrays, by name."""
+
+    def identity(self) -> str:
+        """Tells this set from others, and from itself before a file changed: by names, sizes and times. No content is read."""
+
+    def shards(self) -> Sequence[Shard]:
+        """All of them, in the set's own order; the same in every process, as long as no file changes."""
+
+    def read(self, shard: Shard, start: int = 0) -> Iterator[Items | Fault]:
+        """The shard's items in their own order, in blocks of one or more, without its first `start` records; and what is wrong, where it is met."""
+
+
+Files = tuple[tuple[str, Path], ...]
+"""Names below a folder, and where they are."""
+
+
+def files_of(root: Path, *patterns: str) -> Files:
+    """The file `root`, or the files below it that match one of the patterns, in the order of their names; hidden ones are left out.
+
+    Raises FileNotFoundError where `root` isn't there.
+    """
+    if root.is_file():
+        return ((root.name, root),)
+    if not root.is_dir():
+        message = f"{root}: no such file or folder"
+        raise FileNotFoundError(message)
+    found = {path.relative_to(root).as_posix(): path for pattern in patterns for path in root.rglob(pattern) if path.is_file()}
+    return tuple(sorted((name, path) for name, path in found.items() if not any(part.startswith(".") for part in name.split("/"))))
+
+
+def digest(source: Any, files: Iterable[tuple[str, Path]], *, without: Sequence[str] = ("root",)) -> str:  # noqa: ANN401 - any reader
+    """Of a reader's declaration, but for where it lies, and its files' names, sizes and times: 32 hexadecimal digits. Raises OSError."""
+    declared = [(field.name, getattr(source, field.name)) for field in fields(source) if field.name not in without]
+    found = hashlib.blake2b(repr((type(source).__name__, declared)).encode(), digest_size=16)
+    for name, path in files:
+        state = path.stat()
+        found.update(f"\n{name}\0{state.st_size}\0{state.st_mtime_ns}".encode())
+    return found.hexdigest()
+
+
+def require_counts(**counts: int) -> None:
+    """Raises ValueError, which names the field, where one is below 1."""
+    for name, count in counts.items():
+        if count < 1:
+            message = f"{name}: 1 or more, not {count}"
+            raise ValueError(message)

@@ -1,0 +1,269 @@
+"""TFRecord files of tf.train.Example: one, or all in a folder.
+
+TensorFlow reads and parses the records, and holds their checksums against them. What it says of a bad one can quote it, so none of its messages
+leaves this file: the shard's records are then looked through one by one.
+"""
+
+import math
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.streams.fault import Fault, Reason
+from training.streams.source import STRING, Files, Items, Shard, Spec, digest, files_of, require_counts
+
+_LENGTH = struct.Struct("<QI")
+_FOOTER_BYTES = 4
+_READ_BYTES = 1 << 20
+_LISTS = {"float32": "float_list", "int64": "int64_list", "uint8": "bytes_list", STRING: "bytes_list"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Feature:
+    """One array of an item, made of one feature of an Example.
+
+    Attributes:
+        name: the array's name.
+        key: the feature's key; the name, where it is empty.
+        dtype: float32 of a float list, int64 of an int64 list, string of a list of bytes, or uint8 of one text of bytes.
+        shape: of the array; its size is that of the feature.
+        may_be_missing: whether NaN is taken for a number.
+    """
+
+    name: str
+    key: str = ""
+    dtype: str = "float32"
+    shape: tuple[int, ...] = ()
+    may_be_missing: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where there is no name, or no such type."""
+        if not self.name or self.dtype not in _LISTS:
+            message = f"{self.name or 'name'}: dtype: one of {', '.join(_LISTS)}, not {self.dtype!r}"
+            raise ValueError(message)
+        self.spec()
+
+    def spec(self) -> Spec:
+        """Of the array. Raises ValueError where a dimension isn't positive."""
+        return Spec(dtype=self.dtype, shape=self.shape)
+
+    @property
+    def column(self) -> str:
+        """The feature's key."""
+        return self.key or self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class TfRecordFiles:
+    """Examples of one kind.
+
+    Attributes:
+        root: the file, or the folder that holds them. They aren't compressed.
+        features: what an item has.
+        pattern: the files' names, where `root` is a folder.
+        buffer: how many items are held to be shuffled.
+        shard_records: how many are read for themselves.
+    """
+
+    root: Path
+    features: tuple[Feature, ...]
+    pattern: str = "*.tfrecord*"
+    buffer: int = 16_384
+    shard_records: int = 4096
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a field isn't as above."""
+        require_counts(buffer=self.buffer, shard_records=self.shard_records)
+        names, keys = {feature.name for feature in self.features}, {feature.column for feature in self.features}
+        if not self.features or len(names) != len(self.features) or len(keys) != len(self.features):
+            message = "features: one or more, each with a name and a key of its own"
+            raise ValueError(message)
+
+    def spec(self) -> Mapping[str, Spec]:
+        """The features'."""
+        return {feature.name: feature.spec() for feature in self.features}
+
+    def identity(self) -> str:
+        """Of the declaration and the files."""
+        return digest(self, self._files)
+
+    def shards(self) -> Sequence[Shard]:
+        """So many records each. Of each record only its length is read."""
+        return self._shards
+
+    def read(self, shard: Shard, start: int = 0) -> Iterator[Items | Fault]:
+        """Blocks of at most a mebibyte, or one record. Of the records before `start` only the lengths are read."""
+        import tensorflow as tf  # noqa: PLC0415 - it takes seconds
+
+        if shard.faults:
+            yield from shard.faults if start == 0 else ()
+            return
+        path = dict(self._files)[shard.file]
+        size = max(1, min(shard.records, _READ_BYTES * shard.records // (shard.end - shard.begin)))
+        for first in range(start, shard.records, size):
+            count = min(size, shard.records - first)
+            places = np.arange(first, first + count)
+            try:
+                records = _records(path, shard.first + first, count)
+            except tf.errors.DataLossError:
+                whole = {place: _record_or_none(path, shard.first + place) for place in places.tolist()}
+                yield from (Fault(file=shard.file, row=shard.first + place + 1, reason=Reason.DAMAGED) for place, one in whole.items() if one is None)
+                places = np.array([place for place, one in whole.items() if one is not None], np.int64)
+                records = np.array([one for one in whole.values() if one is not None], object)
+            yield from self._parsed(records, shard, shard.first + places + 1)
+
+    def _parsed(self, records: NDArray[np.object_], shard: Shard, rows: NDArray[np.int64]) -> Iterator[Items | Fault]:
+        import tensorflow as tf  # noqa: PLC0415
+
+        try:
+            items = self._parse(records)
+        except (tf.errors.InvalidArgumentError, ValueError):
+            wrong = [self._wrong(record) for record in records]
+            for row, found in zip(rows.tolist(), wrong, strict=True):
+                yield from (Fault(file=shard.file, row=row, column=column, reason=reason) for column, reason in found)
+            is_good = np.array([not found for found in wrong], bool)
+            rows, items = rows[is_good], self._parse(records[is_good])
+        is_good = np.ones(len(rows), bool)
+        for feature in self.features:
+            if feature.dtype == "float32":
+                array = items[feature.name].reshape(len(rows), -1)
+                finite = (~np.isinf(array) if feature.may_be_missing else np.isfinite(array)).all(axis=1)
+                yield from (
+                    Fault(file=shard.file, row=row, column=feature.column, reason=Reason.NOT_FINITE) for row in rows[~finite & is_good].tolist()
+                )
+                is_good &= finite
+        if is_good.any():
+            yield {name: array[is_good] for name, array in items.items()}
+
+    def _parse(self, records: NDArray[np.object_]) -> dict[str, NDArray[Any]]:
+        """Raises InvalidArgumentError or ValueError where one of the records isn't as declared."""
+        import tensorflow as tf  # noqa: PLC0415
+
+        if not len(records):
+            return {name: np.empty((0, *one.shape), one.numpy) for name, one in self.spec().items()}  # type: ignore[arg-type]
+        types = {"float32": tf.float32, "int64": tf.int64, "uint8": tf.string, STRING: tf.string}
+        wanted = {
+            feature.column: tf.io.FixedLenFeature(() if feature.dtype == "uint8" else feature.shape, types[feature.dtype])
+            for feature in self.features
+        }
+        with tf.device("CPU"):
+            parsed = tf.io.parse_example(tf.constant(records, tf.string), wanted)
+        items = {}
+        for feature in self.features:
+            array = parsed[feature.column].numpy()
+            if feature.dtype == "uint8":
+                # Raises ValueError where the texts of bytes aren't of the size.
+                array = np.frombuffer(b"".join(array.tolist()), np.uint8).reshape(len(records), -1)
+                if array.shape[1] != math.prod(feature.shape) or any(len(text) != array.shape[1] for text in parsed[feature.column].numpy().tolist()):
+                    raise ValueError(feature.name)
+                array = array.reshape(len(records), *feature.shape)
+            items[feature.name] = array
+        return items
+
+    def _wrong(self, record: bytes) -> list[tuple[str | None, Reason]]:
+        """What is wrong with one record: by feature, or with the whole of it."""
+        import tensorflow as tf  # noqa: PLC0415
+        from google.protobuf.message import DecodeError  # noqa: PLC0415
+
+        try:
+            features = tf.train.Example.FromString(record).features.feature
+        except DecodeError:
+            return [(None, Reason.DAMAGED)]
+        return [(feature.column, reason) for feature in self.features if (reason := _wrong_with(features, feature)) is not None]
+
+    @cached_property
+    def _files(self) -> Files:
+        return files_of(self.root, self.pattern)
+
+    @cached_property
+    def _shards(self) -> tuple[Shard, ...]:
+        shards: list[Shard] = []
+        for name, path in self._files:
+            shards += _shards_of(name, path, self.shard_records)
+        return tuple(shards) or (Shard(file=self.root.name, faults=(Fault(file=self.root.name, reason=Reason.NO_FILES),)),)
+
+
+def _wrong_with(features: Any, feature: Feature) -> Reason | None:  # noqa: ANN401 - a protobuf map
+    kind = features[feature.column].WhichOneof("kind") if feature.column in features else None
+    if kind is None:
+        return Reason.MISSING
+    if kind != _LISTS[feature.dtype]:
+        return Reason.WRONG_TYPE
+    values = getattr(features[feature.column], kind).value
+    size = math.prod(feature.shape)
+    if feature.dtype == "uint8":
+        return None if len(values) == 1 and len(values[0]) == size else Reason.WRONG_SIZE
+    return None if len(values) == size else Reason.WRONG_SIZE
+
+
+def _records(path: Path, first: int, count: int) -> NDArray[np.object_]:
+    """Serialized Examples. Raises DataLossError where a checksum doesn't fit."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    with tf.device("CPU"):
+        batches = tf.data.TFRecordDataset([str(path)], buffer_size=_READ_BYTES).skip(first).take(count).batch(count)
+        return next(iter(batches)).numpy()
+
+
+def _record_or_none(path: Path, place: int) -> bytes | None:
+    import tensorflow as tf  # noqa: PLC0415
+
+    try:
+        return _records(path, place, 1)[0]
+    except tf.errors.DataLossError:
+        return None
+
+
+def _shards_of(name: str, path: Path, size: int) -> Iterator[Shard]:
+    """Walks from record to record. Where one is cut short, or its length isn't what its checksum says, nobody knows where the next one begins."""
+    end = path.stat().st_size
+    if not end:
+        yield Shard(file=name, faults=(Fault(file=name, reason=Reason.EMPTY_FILE),))
+        return
+    at = begin = first = records = 0
+    with path.open("rb", buffering=_READ_BYTES) as file:
+        while at < end:
+            header = file.read(_LENGTH.size)
+            length, checksum = _LENGTH.unpack(header) if len(header) == _LENGTH.size else (0, -1)
+            after = at + _LENGTH.size + length + _FOOTER_BYTES
+            if after > end or _masked_crc32c(header[:8]) != checksum:
+                break
+            file.seek(length + _FOOTER_BYTES, 1)
+            at, records = after, records + 1
+            if records == size:
+                yield Shard(file=name, first=first, records=records, begin=begin, end=at)
+                begin, first, records = at, first + records, 0
+    if records:
+        yield Shard(file=name, first=first, records=records, begin=begin, end=at)
+    if at < end:
+        row = first + records
+        yield Shard(file=name, first=row, records=1, begin=at, end=end, faults=(Fault(file=name, row=row + 1, reason=Reason.DAMAGED),))
+
+
+def _crc32c_table() -> tuple[int, ...]:
+    table = []
+    for value in range(256):
+        remainder = value
+        for _ in range(8):
+            # The reversed polynomial of CRC-32C (RFC 3720, B.4).
+            remainder = (remainder >> 1) ^ (0x82F63B78 if remainder & 1 else 0)
+        table.append(remainder)
+    return tuple(table)
+
+
+_TABLE = _crc32c_table()
+
+
+def _masked_crc32c(content: bytes) -> int:
+    """The checksum of a length, masked as TensorFlow's `lib/hash/crc32c.h` does. Of eight bytes only: records are TensorFlow's to check."""
+    crc = 0xFFFFFFFF
+    for byte in content:
+        crc = _TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    crc ^= 0xFFFFFFFF
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
