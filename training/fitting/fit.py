@@ -20,7 +20,7 @@ from training.fitting.class_weights import weighted
 from training.fitting.events import Events
 from training.fitting.identity import identity
 from training.fitting.keeper import Keeper, Standing
-from training.fitting.monitor import ReduceOnPlateau
+from training.fitting.monitor import EarlyStopping, ReduceOnPlateau
 from training.fitting.network import Network, compiled, precision
 from training.fitting.plan import Plan
 from training.fitting.progress import Watcher, line, watcher
@@ -99,8 +99,7 @@ def fit(
         with watcher(epochs=plan.epochs, steps=steps, done=done) as watching:
             run.to_the_end(watching)
     standing = run.standing
-    best = standing.best is not None
-    epoch = standing.stopping.best_epoch + 1 if best else standing.epoch
+    epoch = standing.epoch if standing.best is None else standing.stopping.best_epoch + 1
     return Fitted(model=model, history=standing.history, epoch=epoch, seconds=standing.seconds)
 
 
@@ -171,19 +170,24 @@ class _Run:
         if isinstance(plan.schedule, ReduceOnPlateau):
             standing = self._reduced(standing, plan.schedule, learning_rate)
         if plan.early_stopping is not None:
-            stopping = plan.early_stopping
-            waiting = standing.stopping.after(epoch, figures[stopping.figure], stopping)
-            best = self.network.model.get_weights() if stopping.restore_best and waiting.epochs == 0 else standing.best
-            is_over = waiting.epochs >= stopping.patience
-            if is_over:
-                self.say(f"stopped: no better {stopping.figure} since epoch {waiting.best_epoch + 1}")
-            standing = replace(standing, stopping=waiting, best=best, finished=standing.finished or is_over)
-            if standing.finished and best is not None:
-                self.network.model.set_weights(best)
-                self.say(f"weights are those of epoch {waiting.best_epoch + 1}, with a {stopping.figure} of {waiting.best:.4f}")
+            standing = self._watched(standing, plan.early_stopping)
         self._stand(standing)
 
+    def _watched(self, standing: Standing, stopping: EarlyStopping) -> Standing:
+        """Whether it is over, and with which weights."""
+        waiting = standing.stopping.after(standing.epoch - 1, standing.history[-1][stopping.figure], stopping)
+        best = self.network.model.get_weights() if stopping.restore_best and waiting.epochs == 0 else standing.best
+        is_over = waiting.epochs >= stopping.patience
+        if is_over:
+            self.say(f"stopped: no better {stopping.figure} since epoch {waiting.best_epoch + 1}")
+        standing = replace(standing, stopping=waiting, best=best, finished=standing.finished or is_over)
+        if standing.finished and best is not None:
+            self.network.model.set_weights(best)
+            self.say(f"weights are those of epoch {waiting.best_epoch + 1}, with a {stopping.figure} of {waiting.best:.4f}")
+        return standing
+
     def _reduced(self, standing: Standing, schedule: ReduceOnPlateau, learning_rate: float) -> Standing:
+        """With a lower rate where it is time for one."""
         waiting = standing.plateau.after(standing.epoch - 1, standing.history[-1][schedule.figure], schedule)
         if waiting.epochs >= schedule.patience:
             waiting = replace(waiting, epochs=0)
