@@ -12,6 +12,10 @@ from training.features.chained import Chained
 from training.features.nearest import Nearest, Weights, fit_nearest
 from training.features.step import FittedStep, Part, Step, Table, Values, check_choice, check_columns, in_place
 
+# From here on the library's distances, which it takes as differences of squares, lose the digits of the narrower column.
+_SCALES = 1e3
+_LAST_DIGIT = 1e-7
+
 By = Literal["median", "nearest", "iterative"]
 
 
@@ -51,16 +55,26 @@ class Impute(Step):
                 raise ValueError(message)
 
     def fit(self, table: Table, labels: NDArray[Any] | None, *, seed: int) -> FittedStep:  # noqa: ARG002 - a step's
-        """Learns from the items what to fill in."""
+        """Learns from the items what to fill in. Raises ValueError where `nearest` is given a column far wider than another."""
         taken = table.positions(self.columns)
         block = table.values[:, taken]
         if self.by == "median":
             return in_place(table, taken, _fit_median(block))
         if self.by == "nearest":
-            return in_place(table, taken, self._fit_nearest(block, seed))
+            return in_place(table, taken, self._fit_nearest(table, taken, seed))
         return in_place(table, taken, self._fit_iterative(block, seed))
 
-    def _fit_nearest(self, block: Values, seed: int) -> Nearest:
+    def _fit_nearest(self, table: Table, taken: tuple[int, ...], seed: int) -> Nearest:
+        block = table.values[:, taken]
+        spread = np.nanstd(block, axis=0)
+        # What differs in a float32's last digit only is as good as constant.
+        varied = np.where(spread > _LAST_DIGIT * np.abs(np.nanmean(block, axis=0)), spread, np.inf)
+        least, greatest = np.argmin(varied), np.argmax(spread)
+        if spread[greatest] > _SCALES * varied[least]:
+            narrow = table.columns[taken[least]]
+            raise table.fault(
+                table.columns[taken[greatest]], f"it alone would say what is near, so much wider is it than {narrow}: Normalise before it"
+            )
         if self.donors is not None and self.donors < len(block):
             drawn = np.sort(np.random.default_rng(seed).choice(len(block), self.donors, replace=False))
             # A column that no drawn item has a value in takes one from an item that has.

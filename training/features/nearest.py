@@ -6,8 +6,8 @@ column in common with any donor gets the column's mean.
 
 Two things are settled here that the library leaves open. Where more donors are equally far than there are places left, they share these places: which
 of them the library takes is up to NumPy's partition and to the last bit of a matrix product, and so would differ from machine to machine. Squared
-distances are equal within 1e-11 of the columns' total variance, and nothing within 1e-14 of it, which is a few times what rounding does to them. And
-columns are moved to mean 0 first, which changes no distance, and keeps digits where a column is far from 0.
+distances are equal within a billionth of themselves or within what rounding does to them, and that goes with the columns' variance and with how far
+the item is from all. And columns are moved to mean 0 first, which changes no distance, and keeps digits where a column is far from 0.
 """
 
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ from training.features.step import Part, Values
 
 Weights = Literal["uniform", "distance"]
 
-_EQUAL = 1e-11
-_NOTHING = 1e-14
+_EQUAL = 1e-9
+_ROUNDING = 1e-14
 
 
 def fit_nearest(block: Values, *, neighbours: int, weights: Weights) -> "Nearest":
@@ -30,7 +30,9 @@ def fit_nearest(block: Values, *, neighbours: int, weights: Weights) -> "Nearest
     from sklearn.impute import KNNImputer  # noqa: PLC0415 - slow to import
 
     middle = np.nanmean(block, axis=0)
-    rule = _Rule(neighbours=neighbours, weights=weights, variance=float(np.nanvar(block, axis=0).sum()) or 1.0)
+    # A constant column is moved to 0 but for the last bit of its mean, whose square the second term is above.
+    floor = _ROUNDING * float(np.nanvar(block, axis=0).sum()) + 1e-30 * float(np.square(middle).sum())
+    rule = _Rule(neighbours=neighbours, weights=weights, floor=floor)
     # The library is asked for every donor with the weights of ours, so that there is nothing that it could choose.
     return Nearest(KNNImputer(n_neighbors=len(block), weights=rule, keep_empty_features=True).fit(block - middle), middle, rule)
 
@@ -41,30 +43,22 @@ class _Rule:
 
     neighbours: int
     weights: Weights
-    variance: float
-
-    @property
-    def equal(self) -> float:
-        """How much two squared distances may differ that count as equal."""
-        return _EQUAL * self.variance
-
-    @property
-    def nothing(self) -> float:
-        """How great a squared distance may be that counts as none."""
-        return _NOTHING * self.variance
+    floor: float
 
     def __call__(self, distances: Values) -> Values:
         """[receivers, donors] to as many weights; NaN is a donor without a column in common, and counts for nothing."""
         squares = np.square(distances)
+        nothing = _ROUNDING * np.nanmean(squares, axis=1, keepdims=True) + self.floor
         places = np.minimum((~np.isnan(squares)).sum(axis=1, keepdims=True), self.neighbours)
         last = np.take_along_axis(np.sort(squares, axis=1), np.maximum(places - 1, 0), axis=1)
-        closer, equal = squares < last - self.equal, np.abs(squares - last) <= self.equal
+        tied = _EQUAL * last + nothing
+        closer, equal = squares < last - tied, np.abs(squares - last) <= tied
         share = (places - closer.sum(axis=1, keepdims=True)) / np.maximum(equal.sum(axis=1, keepdims=True), 1)
         counted = closer + equal * share
         if self.weights == "uniform":
             return counted
-        is_same = squares <= self.nothing
-        by_distance = np.where(counted > 0, counted / np.sqrt(np.where(squares > self.nothing, squares, 1.0)), 0.0)
+        is_same = squares <= nothing
+        by_distance = np.where(counted > 0, counted / np.sqrt(np.where(squares > nothing, squares, 1.0)), 0.0)
         return np.where(is_same.any(axis=1, keepdims=True), is_same * 1.0, by_distance)
 
 
@@ -114,14 +108,17 @@ class Nearest(Part):
         """What each donor counts for, as the rule says; infinitely far is one that counts for nothing."""
         nearest = -ops.top_k(-squares, min(self.rule.neighbours, squares.shape[1]))[0]
         is_place = nearest < np.inf
-        last = ops.max(ops.where(is_place, nearest, -1.0), axis=1, keepdims=True)
-        tied = self.rule.equal
+        is_donor = squares < np.inf
+        donors = ops.maximum(ops.sum(ops.cast(is_donor, "float64"), axis=1, keepdims=True), 1.0)
+        nothing = _ROUNDING * ops.sum(ops.where(is_donor, squares, 0.0), axis=1, keepdims=True) / donors + self.rule.floor
+        last = ops.max(ops.where(is_place, nearest, 0.0), axis=1, keepdims=True, initial=0.0)
+        tied = _EQUAL * last + nothing
         closer, equal = (ops.cast(which, "float64") for which in (squares < last - tied, ops.abs(squares - last) <= tied))
         left = ops.sum(ops.cast(is_place, "float64"), axis=1, keepdims=True) - ops.sum(closer, axis=1, keepdims=True)
         counted = closer + equal * left / ops.maximum(ops.sum(equal, axis=1, keepdims=True), 1.0)
         if self.rule.weights == "uniform":
             return counted
-        is_same = squares <= self.rule.nothing
+        is_same = squares <= nothing
         # Where is_same is true nothing of this is used, and where counted is 0 there may be infinity.
-        by_distance = counted / ops.sqrt(ops.where(ops.logical_and(counted > 0, squares > self.rule.nothing), squares, 1.0))
+        by_distance = counted / ops.sqrt(ops.where(ops.logical_and(counted > 0, squares > nothing), squares, 1.0))
         return ops.where(ops.any(is_same, axis=1, keepdims=True), ops.cast(is_same, "float64"), by_distance)

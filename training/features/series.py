@@ -89,6 +89,8 @@ class SeriesFeatures:
         series = np.where(np.abs(series) < SMALLEST, 0.0, series)
         if self.fill_gaps:
             series = gaps.fill(series)
+        if not len(series):
+            return np.zeros((0, len(self.columns)))
         return np.concatenate([measure.transform(series) for measure in self.measures], axis=-1).reshape(len(series), len(self.columns))
 
     def as_layer(self, name: str = "series_features") -> "keras.Layer":

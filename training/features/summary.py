@@ -75,12 +75,13 @@ class Summary(Measure):
         deviation = ops.sqrt(ops.sum(ops.square(from_middle), axis=-1) / ops.maximum(count - 1.0, 1.0))
         spread = ops.sum(ops.square(from_mean), axis=-1)
         slope = ops.sum(from_mean * from_middle, axis=-1) / ops.where(spread > 0, spread, 1.0)
+        # With an initial value there may be no items at all.
         made = (
             ops.where(count > 0, middle, np.nan),
             ops.where(count > 1, deviation, np.nan),
             ops.where(count > 1, slope, np.nan),
-            ops.where(count > 0, ops.min(ops.where(is_gap, np.inf, windows), axis=-1), np.nan),
-            ops.where(count > 0, ops.max(ops.where(is_gap, -np.inf, windows), axis=-1), np.nan),
+            ops.where(count > 0, ops.min(ops.where(is_gap, np.inf, windows), axis=-1, initial=np.inf), np.nan),
+            ops.where(count > 0, ops.max(ops.where(is_gap, -np.inf, windows), axis=-1, initial=-np.inf), np.nan),
         )
         return ops.reshape(ops.stack(made, axis=-1), (-1, channels, samples // length * len(made)))
 

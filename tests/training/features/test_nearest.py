@@ -21,18 +21,24 @@ def fit(values: NDArray[Any], *, neighbours: int = 3, weights: Weights = "unifor
     return Recipe(steps=(step,)).fit(NAMES[: values.shape[1]], values, None, seed=1)
 
 
-def continuous(seed: int, rows: int, missing: float) -> NDArray[np.float64]:
-    """No two of these are equally far from a third."""
+def continuous(seed: int, rows: int, missing: float, *, last: float = 3) -> NDArray[np.float64]:
+    """No two of these are equally far from a third. The last column's deviation is `last`."""
     random = np.random.default_rng(seed)
-    values = (random.normal(size=(rows, 5)) * [1, 2, 0.5, 1, 3] + [0, 100, -1, 0, 2]).astype(np.float32).astype(np.float64)
+    values = (random.normal(size=(rows, 5)) * [1, 2, 0.5, 1, last] + [0, 3, -1, 0, 2]).astype(np.float32).astype(np.float64)
     values[random.random(values.shape) < missing] = np.nan
     return values
 
 
 @settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 10_000), missing=st.floats(0.1, 0.8), neighbours=st.integers(1, 30), weights=st.sampled_from(["uniform", "distance"]))
-def test_where_no_two_donors_are_equally_far_it_is_the_librarys(seed: int, missing: float, neighbours: int, weights: Weights) -> None:
-    values, served = np.vstack([continuous(seed, 24, missing), np.ones((1, 5))]), continuous(seed + 1, 10, 0.5)
+@given(
+    seed=st.integers(0, 10_000),
+    missing=st.floats(0.1, 0.8),
+    neighbours=st.integers(1, 30),
+    weights=st.sampled_from(["uniform", "distance"]),
+    last=st.sampled_from([3.0, 100.0]),
+)
+def test_where_no_two_donors_are_equally_far_it_is_the_librarys(seed: int, missing: float, neighbours: int, weights: Weights, last: float) -> None:
+    values, served = np.vstack([continuous(seed, 24, missing, last=last), np.ones((1, 5))]), continuous(seed + 1, 10, 0.5, last=last)
 
     fitted = fit(values, neighbours=neighbours, weights=weights)
 
@@ -101,3 +107,13 @@ def test_what_was_given_comes_back_to_the_last_bit() -> None:
     made = fit(values).transform(values)
 
     assert np.array_equal(made[~np.isnan(values)], values[~np.isnan(values)])
+
+
+def test_columns_of_which_one_alone_would_decide_are_refused() -> None:
+    values = np.array([[1e6, 1, 5, np.nan], [-1e6, 2, 5, 1], [0, 3, 5, 1]])
+
+    with pytest.raises(ValueError, match=r"step 1, Impute: column a: it alone would say what is near, so much wider is it than b: Normalise before"):
+        fit(values)
+    scaled = Recipe(steps=(Normalise(), Impute(by="nearest"))).fit(NAMES[:4], values, None, seed=1)
+
+    assert np.isfinite(scaled.transform(values)).all()

@@ -287,6 +287,13 @@ def test_what_cant_be_measured_is_refused(make: Callable[[], Any], fault: str) -
         make()
 
 
+def test_no_items_are_no_features(ecg: NDArray[Any]) -> None:
+    measures = (BandPower(sampling_hz=250, bands=((5, 40),)), WaveletEnergy(), Summary(sampling_hz=250), HeartRateVariability())
+    features = SeriesFeatures(measures=measures, channels=("a",), samples=256, fill_gaps=True)
+
+    agree(features, ecg[:0])
+
+
 def test_series_of_another_shape_are_refused(ecg: NDArray[Any]) -> None:
     features = of(Summary(sampling_hz=250), ecg)
 
