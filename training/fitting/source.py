@@ -110,18 +110,27 @@ class Arrays:
         return named
 
 
+class Read(Protocol):
+    """Reads an epoch in batches, as `partial(training.streams.dataset.dataset, source)` does."""
+
+    def __call__(self, *, batch_size: int, seed: int | None, epoch: int, start: int) -> "tf.data.Dataset":
+        """The epoch's batches without its first `start` items, in an order that depends on seed and epoch alone; the items' own where it is None."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Stream:
     """Items that are read while the fit runs.
 
     Attributes:
-        name: tells these items from others, such as a file's digest or a version of the set: nothing is read to find out.
-        read: makes an epoch's items, one by one, in an order that depends on the seed alone; in their own order where it is None.
+        name: tells these items from others, such as a reader's identity: nothing is read to find out.
+        read: reads an epoch.
+        parts: makes (inputs, targets), or (inputs, targets, weights), of a batch.
         items: how many there are, where somebody knows: the progress and a cosine schedule need it.
     """
 
     name: str
-    read: Callable[[int | None], "tf.data.Dataset"]
+    read: Read
+    parts: Callable[[Any], Any] | None = None
     items: int | None = None
 
     def __post_init__(self) -> None:
@@ -139,9 +148,6 @@ class Stream:
         return f"{self.name}, {self.items} items"
 
     def epoch(self, number: int, *, batch_size: int, seed: int | None, first: int = 0) -> "tf.data.Dataset":
-        """An epoch's batches from batch `first` on; what comes before is read and left."""
-        import tensorflow as tf  # noqa: PLC0415
-
-        # A seed of its own for each epoch, that fits where tf.data takes one.
-        mixed = None if seed is None else int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)
-        return self.read(mixed).batch(batch_size).skip(first).prefetch(tf.data.AUTOTUNE)
+        """An epoch's batches from batch `first` on."""
+        batches = self.read(batch_size=batch_size, seed=seed, epoch=number, start=first * batch_size)
+        return batches if self.parts is None else batches.map(self.parts)

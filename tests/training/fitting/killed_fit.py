@@ -1,6 +1,6 @@
 """A process whose children fit the same tiny network: some are killed by SIGKILL on the way, and begun again in the same folder.
 
-python killed_fit.py FOLDER, which it fills with `undisturbed.npz` and, for each way to be killed, `<way>.npz`; it prints `<way> <deaths>`.
+python killed_fit.py FOLDER, where it leaves what came out as `undisturbed.npz` and `killed.npz`; it prints by which signals the runs ended.
 
 Children are forked before TensorFlow has made a thread, so that its import is paid for once.
 """
@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,15 +122,12 @@ def before_rename(count: int) -> Callable[[], None]:
     return arm
 
 
-# Each way is a row of deaths; what comes after the last one goes to the end. The kills count from where the run begins.
-WAYS: dict[str, list[Callable[[], None]]] = {
-    "undisturbed": [],
-    "killed": [at_step(3), before_rename(5), at_step(25)],
-}
+# Each counts from where its run begins; the run after the last one goes to the end.
+DEATHS = [at_step(3), before_rename(5), at_step(25)]
 
 
-def child(work: Callable[[], None]) -> int:
-    """Runs in a fork; returns the signal that ended it, or 0."""
+def start(work: Callable[[], None]) -> int:
+    """Begins it in a fork; returns the process's number."""
     sys.stdout.flush()
     number = os.fork()
     if number == 0:
@@ -140,23 +138,29 @@ def child(work: Callable[[], None]) -> int:
         finally:
             sys.stdout.flush()
             os._exit(status)
+    return number
+
+
+def end(number: int) -> int:
+    """Waits; returns the signal that ended it, or 0."""
     status = os.waitpid(number, 0)[1]
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status)
 
 
 def main() -> None:
     root = Path(sys.argv[1])
-    for way, deaths in WAYS.items():
 
-        def whole(way: str = way) -> None:
-            run(root / way, root / f"{way}.npz")
+    def whole(way: str) -> None:
+        run(root / way, root / f"{way}.npz")
 
-        def killed(arm: Callable[[], None], whole: Callable[[], None] = whole) -> None:
-            arm()
-            whole()
+    def killed(arm: Callable[[], None]) -> None:
+        arm()
+        whole("killed")
 
-        ends = [child(lambda arm=arm, killed=killed: killed(arm)) for arm in deaths]  # type: ignore[misc]
-        print(way, *ends, child(whole), flush=True)
+    undisturbed = start(partial(whole, "undisturbed"))
+    ends = [end(start(partial(killed, arm))) for arm in DEATHS]
+    print("killed", *ends, end(start(partial(whole, "killed"))), flush=True)
+    print("undisturbed", end(undisturbed), flush=True)
 
 
 if __name__ == "__main__":

