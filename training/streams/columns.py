@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _WORDS = r"(?i)^[+-]?(nan|inf|infinity)$"
-# Whole numbers beyond have no float64 of their own.
+# From here on several whole numbers are one float64, which is no matter for a measurement, and is for a number that names something.
 _EXACT = 2**53
 
 
@@ -151,17 +151,20 @@ def _numbers(column: "pa.Array", part: Part) -> tuple[NDArray[Any], dict[Reason,
     reasons: dict[Reason, NDArray[np.bool_]] = {}
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         column, reasons[Reason.NOT_A_NUMBER] = _parsed(column)
-    present = _mask(column.is_valid())
     # NaN where there is none: said above, or allowed.
     values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     with np.errstate(over="ignore"):
         typed = values.astype(np.float32) if part.kind is Kind.FLOAT32 else values
+    # NaN says that a number is missing, where one may be.
+    present = _mask(column.is_valid()) & ~(np.isnan(values) & part.may_be_missing)
     reasons[Reason.NOT_FINITE] = present & ~np.isfinite(typed)
     if part.kind is not Kind.INT64:
         return typed, reasons
     whole = np.nan_to_num(values, posinf=0, neginf=0)
-    reasons[Reason.NOT_AN_INTEGER] = present & ((whole != np.floor(whole)) | (np.abs(whole) > _EXACT))
-    return np.where(np.abs(whole) > _EXACT, 0, whole).astype(np.int64), reasons
+    reasons[Reason.NOT_AN_INTEGER] = present & (whole != np.floor(whole))
+    is_large = np.abs(whole) >= _EXACT
+    reasons[Reason.TOO_LARGE] = present & is_large
+    return np.where(is_large, 0, whole).astype(np.int64), reasons
 
 
 def _parsed(texts: "pa.Array") -> tuple["pa.Array", NDArray[np.bool_]]:

@@ -133,6 +133,8 @@ class CsvFiles:
         if not head:
             return [Fault(file=file, reason=Reason.EMPTY_FILE)]
         begin, end = csv_records.first_record(head, delimiter=self.delimiter)
+        if not end:
+            return [Fault(file=file, reason=Reason.EMPTY_FILE)]
         if head.startswith(_OTHER_MARKS) or b"\0" in head[:end]:
             return [Fault(file=file, reason=Reason.WRONG_ENCODING)]
         if self.names:

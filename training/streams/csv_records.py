@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 QUOTE, LF, CR = ord('"'), ord("\n"), ord("\r")
+# A quoted cell that is longer was never meant to be one.
+_LONGEST = 1 << 20
 BOM = b"\xef\xbb\xbf"
 
 
@@ -38,8 +40,8 @@ class Piece:
 def pieces(path: Path, *, delimiter: str, begin: int = 0, size: int = 1 << 20) -> Iterator[Piece]:
     """The file from byte `begin`, where a record begins, in pieces of about `size` bytes. Raises OSError.
 
-    A quoted cell that is longer than `size`, or doesn't end before the file does, was never meant to be one: its line is a piece of its own, and what
-    follows is read as if the quote weren't there.
+    Where a quoted cell doesn't end for a mebibyte, or before the file does, its quote was never meant to be one: that line is a piece of its own, and
+    what follows is read as if the quote weren't there.
     """
     with path.open("rb") as file:
         cut = begin
@@ -56,7 +58,7 @@ def pieces(path: Path, *, delimiter: str, begin: int = 0, size: int = 1 << 20) -
                 cut = stop
             at += len(chunk)
             last = chunk[-1] if chunk else last
-            if inside and (is_end or at - cut > size):
+            if inside and (is_end or at - cut > max(size, _LONGEST)):
                 line = _line_end(path, cut, size)
                 yield Piece(begin=cut, end=line, records=1, is_open=True)
                 cut = at = line
@@ -141,7 +143,8 @@ def _toggles(chunk: NDArray[np.uint8], quotes: NDArray[np.intp], delimiter: int,
 def _count(chunk: NDArray[np.uint8], ends: NDArray[np.intp], *, before: int) -> int:
     """How many of the records aren't empty lines; the first began `before` bytes before the chunk."""
     lengths = np.diff(ends, prepend=-before)
-    pairs = (lengths == 2) & (chunk[np.maximum(ends - 2, 0)] == CR)  # noqa: PLR2004 - CR and LF
+    # No chunk ends between CR and LF.
+    pairs = (lengths == 2) & (ends > 1) & (chunk[np.maximum(ends - 2, 0)] == CR)  # noqa: PLR2004 - CR and LF
     return int(np.count_nonzero((lengths > 1) & ~pairs))
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydicom import config
+from pydicom import config, uid
+from pydicom.pixels.decoders.base import get_decoder
 
 from training.streams.fault import Reason
 
@@ -102,6 +103,9 @@ def _refused(dataset: Any, size: tuple[int | None, int | None], max_pixels: int)
     if int(dataset.get("NumberOfFrames") or 1) != 1 or int(dataset.get("SamplesPerPixel") or 1) != 1:
         return Reason.NOT_SUPPORTED
     if dataset.PhotometricInterpretation not in _GREY or int(dataset.BitsAllocated) > _MOST_BITS:
+        return Reason.NOT_SUPPORTED
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not get_decoder(syntax).is_available or (syntax == uid.JPEGExtended12Bit and int(dataset.BitsStored) != 8):  # noqa: PLR2004 - Pillow's JPEG has 8
         return Reason.NOT_SUPPORTED
     if rows * columns > max_pixels:
         return Reason.TOO_LARGE

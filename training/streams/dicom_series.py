@@ -20,6 +20,8 @@ from training.streams.source import STRING, Items, Shard, Spec, digest, require_
 
 # Directions that differ by less are the same: files have them with six digits or so.
 _SAME = 1e-3
+# A slice that is missing leaves twice the distance.
+_UNEVEN = 1.5
 
 Slices = tuple[tuple[str, Path, Header], ...]
 
@@ -36,6 +38,7 @@ class DicomSeries:
         root: the folder. A series lies in one folder below it; two folders with one Series Instance UID are two series.
         shape: slices, rows and columns. A series of another size isn't taken; None for each that may differ.
         labels: gives the classes, by the names of the files or of their folder; None where there are none.
+        may_be_uneven: whether slices may be apart from each other by different distances. Where one is missing, they are.
         max_pixels: of a volume.
         buffer: how many items are held to be shuffled.
     """
@@ -43,6 +46,7 @@ class DicomSeries:
     root: Path
     shape: tuple[int | None, int | None, int | None] = (None, None, None)
     labels: Labels | None = None
+    may_be_uneven: bool = False
     max_pixels: int = 256_000_000
     buffer: int = 4
 
@@ -75,7 +79,7 @@ class DicomSeries:
             yield self._volume(self._index[0][shard.first])
 
     def _volume(self, slices: Slices) -> Items | Fault:
-        ordered = _in_order(slices)
+        ordered = _in_order(slices, may_be_uneven=self.may_be_uneven)
         if isinstance(ordered, Reason):
             return Fault(file=slices[0][0], reason=ordered)
         rows, columns = ordered[0][2].size or (0, 0)
@@ -129,7 +133,7 @@ def _folder(name: str) -> str:
     return name.rpartition("/")[0]
 
 
-def _in_order(slices: Slices) -> Slices | Reason:
+def _in_order(slices: Slices, *, may_be_uneven: bool) -> Slices | Reason:
     """From the first slice to the last, or why there is no such order."""
     places = _along_the_normal([header for _, _, header in slices])
     if places is None:
@@ -137,6 +141,10 @@ def _in_order(slices: Slices) -> Slices | Reason:
         if len(slices) > 1 and (None in numbers or len(set(numbers)) != len(numbers)):
             return Reason.NO_ORDER
         places = [float(number or 0) for number in numbers]
+    elif len(places) > 1 and not may_be_uneven:
+        apart = np.diff(sorted(places))
+        if apart.max() > _UNEVEN * apart.min():
+            return Reason.UNEVEN
     return tuple(one for _, one in sorted(zip(places, slices, strict=True), key=lambda pair: pair[0]))
 
 

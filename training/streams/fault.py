@@ -33,6 +33,7 @@ class Reason(StrEnum):
     TOO_LARGE = "too large"
     TWO_SIZES = "two sizes in a series"
     NO_ORDER = "slices without an order"
+    UNEVEN = "slices unevenly spaced"
     INCOMPLETE = "another file of its folder is damaged"
 
 

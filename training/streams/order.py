@@ -130,7 +130,7 @@ class _Window:
 def _blocks(source: Source, shards: Sequence[tuple[Shard, int | None]], skipped: int, quarantine: Quarantine) -> Iterator[Items]:
     """The shards' items without the first `skipped`; shards that lie before these whole aren't read where it is known how many items they have."""
     for shard, items in shards:
-        if items is not None and skipped >= items > 0:
+        if items is not None and 0 < skipped >= items:
             skipped -= items
             continue
         start = 0

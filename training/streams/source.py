@@ -102,7 +102,10 @@ class Source(Protocol):
         """An item's arrays, by name."""
 
     def identity(self) -> str:
-        """Tells this set from others, and from itself before a file changed: by names, sizes and times. No content is read."""
+        """Tells this set from others, and from itself before a file changed: by names, sizes and times. No content is read.
+
+        32 hexadecimal digits.
+        """
 
     def shards(self) -> Sequence[Shard]:
         """All of them, in the set's own order; the same in every process, as long as no file changes."""
