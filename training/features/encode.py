@@ -12,7 +12,7 @@ from training.features.step import FittedStep, Part, Step, Table, Values, append
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OneHot(Step):
-    """Makes of each column of category indices one column for each category, `sex=female`, in the column's place behind the others.
+    """Makes of each column of category indices one column for each category, `sex=female`, behind the others; the indices go.
 
     A record's category travels as its index. What is missing, and an index that there is no category for, is 0 in all of them when served; among the
     items that the recipe is fitted to, an index without a category is a mistake, and refused.

@@ -1,5 +1,6 @@
 """A fitted recipe as a layer."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,6 +48,22 @@ class Features(keras.Layer):  # type: ignore[misc] # Keras ships no types
     def compute_output_spec(self, records: Any) -> Any:  # noqa: ANN401 - Keras's
         """[items, columns out]."""
         return keras.KerasTensor((records.shape[0], len(self._steps[-1].columns)), dtype="float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """What tells this layer from another: its columns, its parts, and a digest of what they have learnt. Nothing can be made from it."""
+        digest = hashlib.blake2b(digest_size=16)
+        for learnt in self._learnt:
+            for key, value in learnt.items():
+                digest.update(key.encode() + np.ascontiguousarray(ops.convert_to_numpy(value)).tobytes())
+        parts = [type(step.part).__name__ for step in self._steps]
+        described = {"given": list(self._given), "columns": list(self._steps[-1].columns), "parts": parts, "learnt": digest.hexdigest()}
+        return super().get_config() | described
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Features":
+        """Raises NotImplementedError: a recipe is fitted, and `Fitted.as_layer` makes the layer."""
+        message = f"{config['name']}: fit the recipe and take its layer by Fitted.as_layer"
+        raise NotImplementedError(message)
 
 
 def _constant(value: Any) -> Any:  # noqa: ANN401 - an initialiser

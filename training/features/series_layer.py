@@ -38,3 +38,15 @@ class SeriesMeasures(keras.Layer):  # type: ignore[misc] # Keras ships no types
     def compute_output_spec(self, series: Any) -> Any:  # noqa: ANN401 - Keras's
         """[items, columns]."""
         return keras.KerasTensor((series.shape[0], len(self._features.columns)), dtype="float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """What tells this layer from another: its measures. Nothing can be made from it."""
+        features = self._features
+        described = {"measures": [repr(measure) for measure in features.measures], "channels": list(features.channels)}
+        return super().get_config() | described | {"samples": features.samples, "fill_gaps": features.fill_gaps}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "SeriesMeasures":
+        """Raises NotImplementedError: `SeriesFeatures.as_layer` makes the layer."""
+        message = f"{config['name']}: declare the measures and take their layer by SeriesFeatures.as_layer"
+        raise NotImplementedError(message)

@@ -1,5 +1,6 @@
 """A whole recipe on real tumours: what it makes, what it refuses, and the same from a SavedModel."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from training.features import (
     Recipe,
     Select,
 )
+from training.features.layer import Features
 
 Agree = Callable[..., None]
 Tumours = tuple[list[str], NDArray[np.float64], NDArray[np.int64]]
@@ -132,6 +134,18 @@ def test_what_was_learnt_is_saved_with_the_models_weights(tmp_path: Path, record
 
     agree(first, values, models[1].layers[0])
     assert len(models[1].trainable_weights) == 2
+
+
+def test_a_layer_says_what_it_is_of_and_is_made_by_its_recipe_only(records: Tumours) -> None:
+    columns, values, _ = records
+    recipe = Recipe(steps=(Impute(), Normalise()))
+    first, same, other = (recipe.fit(columns, part, None, seed=1).as_layer().get_config() for part in (values[:100], values[:100], values[100:]))
+
+    assert json.loads(json.dumps(first)) == same
+    assert first["given"] == columns
+    assert {key for key in first if first[key] != other[key]} == {"learnt"}
+    with pytest.raises(NotImplementedError, match=r"features: .*Fitted\.as_layer"):
+        Features.from_config(first)
 
 
 def test_a_models_lower_precision_leaves_features_alone(agree: Agree, fitted: Fitted, served: NDArray[Any]) -> None:

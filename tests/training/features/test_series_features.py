@@ -1,5 +1,6 @@
 """Measures of series: the graph agrees with SciPy, PyWavelets and NumPy, and those with what each measure is said to be."""
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,9 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import signal, stats
 
+from training.features import Log1p, Normalise, Recipe
 from training.features.series import BandPower, HeartRateVariability, Measure, SeriesFeatures, Summary, WaveletEnergy
+from training.features.series_layer import SeriesMeasures
 
 EACH: dict[str, Measure] = {
     "power": BandPower(sampling_hz=8, bands=((0, 1), (0.5, 3), (3, 5)), segment_samples=16),
@@ -238,6 +241,26 @@ def test_a_saved_model_gives_the_same_for_any_number_of_items(tmp_path: Path, ec
     loaded = tf.saved_model.load(str(tmp_path / "1"))
     for items in (1, 4):
         agree(features, values[:items], lambda served: loaded.serve(tf.constant(served)))
+
+
+def test_a_layer_says_what_it_measures_and_is_made_from_that_declaration_only(ecg: NDArray[Any]) -> None:
+    first, same, other = (of(Summary(sampling_hz=hertz), ecg).as_layer().get_config() for hertz in (250, 250, 125))
+
+    assert first == same
+    assert json.loads(json.dumps(first))["measures"] == ["Summary(sampling_hz=250, window_samples=None)"]
+    assert {key for key in first if first[key] != other[key]} == {"measures"}
+    with pytest.raises(NotImplementedError, match=r"series_features: .*SeriesFeatures\.as_layer"):
+        SeriesMeasures.from_config(first)
+
+
+def test_a_recipe_goes_on_from_measures(ecg: NDArray[Any]) -> None:
+    features = of(BandPower(sampling_hz=250, bands=((0.5, 5), (5, 15))), ecg)
+    recipe = Recipe(steps=(Log1p(columns=features.columns), Normalise())).fit(features.columns, features.transform(ecg), None, seed=1)
+
+    served = recipe.as_layer()(features.as_layer()(ecg.astype(np.float32)))
+
+    # What lies between the two is rounded to float32 on either way, and the last bit of it may differ.
+    np.testing.assert_allclose(np.asarray(served), recipe.transform(features.transform(ecg)), rtol=1e-5, atol=1e-6)
 
 
 def test_in_the_graph_what_is_infinite_is_a_gap(ecg: NDArray[Any]) -> None:
