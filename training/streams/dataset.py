@@ -35,8 +35,8 @@ def dataset(
     """One worker's items in one epoch, in batches: a dictionary of tensors [batch, …] by name, as `source.spec` says; the last batch may be smaller.
 
     The order is a function of (seed, epoch), of the worker and of the files, and doesn't depend on the size of a batch; where `seed` is None it is
-    the set's own. It mixes over `source.buffer` items and, since shards are shuffled, over the whole set. In memory are that buffer, what is being
-    read, and a few batches.
+    the set's own. It mixes over `source.buffer` items and, since shards are shuffled, over the whole set. In memory are that buffer, twice,
+    for the next one is read meanwhile; what is being read; and a few batches.
 
     Args:
         source: the set.

@@ -5,7 +5,8 @@ into windows of `Source.buffer`; each window is read, shuffled, and given. A win
 so that it can be begun with.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,22 +77,53 @@ class Order:
         counts = [count for _, count in self.shards()]
         return sum(count or 0 for count in counts) if self.survey is not None else None
 
-    def chunks(self, start: int, quarantine: Quarantine) -> Iterator[dict[str, NDArray[Any]]]:
+    def chunks(self, start: int, quarantine: Quarantine) -> Generator[dict[str, NDArray[Any]], None, None]:
         """The items from the `start`th on, some at a time: one, where its shape is open. Raises OSError and SetChanged."""
         spec = self.source.spec()
         if self.seed is None:
             for block in _blocks(self.source, self.shards(), start, quarantine):
                 yield from _pieces(block, spec)
             return
-        size = self.source.buffer
-        number, seen = divmod(start, size)
-        window = _Window(spec, size)
-        for block in _blocks(self.source, self.shards(), number * size, quarantine):
-            rest: Items = block
-            while (rest := window.take(rest)) and window.is_full:
-                yield from window.shuffled([self.seed, self.epoch, _WINDOW, self.worker[0], number], seen)
-                number, seen = number + 1, 0
-        yield from window.shuffled([self.seed, self.epoch, _WINDOW, self.worker[0], number], seen)
+        number, seen = divmod(start, self.source.buffer)
+        blocks = _blocks(self.source, self.shards(), number * self.source.buffer, quarantine)
+        for window in _windows(blocks, spec, self.source.buffer):
+            yield from window.shuffled([self.seed, self.epoch, _WINDOW, self.worker[0], number], seen)
+            number, seen = number + 1, 0
+
+
+def _windows(blocks: Iterator[Items], spec: Mapping[str, Spec], size: int) -> Iterator["_Window"]:
+    """The blocks in windows, the last one not full; while one is given out, the next one is read."""
+    filler = _Filler(blocks)
+    full, empty = _Window(spec, size), _Window(spec, size)
+    # A thread of its own: whoever learns from a window would wait for the next one otherwise.
+    with ThreadPoolExecutor(1, "stream") as reader:
+        try:
+            reading = reader.submit(filler.fill, full)
+            while (full := reading.result()).is_full:
+                reading = reader.submit(filler.fill, empty)
+                yield full
+                full, empty = empty, full
+            yield full
+        finally:
+            # Nobody wants the rest.
+            filler.is_over = True
+
+
+class _Filler:
+    """Fills windows from blocks, one after the other."""
+
+    def __init__(self, blocks: Iterator[Items]) -> None:
+        self._blocks = blocks
+        self._rest: Items | None = None
+        self.is_over = False
+
+    def fill(self, window: "_Window") -> "_Window":
+        while not window.is_full and not self.is_over:
+            block = self._rest if self._rest is not None else next(self._blocks, None)
+            if block is None:
+                break
+            self._rest = window.take(block)
+        return window
 
 
 class _Window:
@@ -105,8 +137,8 @@ class _Window:
     def is_full(self) -> bool:
         return self._held == self._size
 
-    def take(self, block: Items) -> Items:
-        """Takes what there is room for, and returns the rest: at least an empty block, which is true, so that a full window is asked for."""
+    def take(self, block: Items) -> Items | None:
+        """Takes what there is room for, and returns the rest."""
         count = min(_count(block), self._size - self._held)
         for name, room in self._room.items():
             if self._spec[name].is_open:
@@ -115,7 +147,7 @@ class _Window:
             else:
                 room[self._held : self._held + count] = block[name][:count]
         self._held += count
-        return {name: array[count:] for name, array in block.items()}
+        return {name: array[count:] for name, array in block.items()} if count < _count(block) else None
 
     def shuffled(self, seed: Sequence[int], seen: int) -> Iterator[dict[str, NDArray[Any]]]:
         """What it holds in the seed's order, without the first `seen`; then it is empty."""

@@ -96,7 +96,7 @@ class Source(Protocol):
 
     @property
     def buffer(self) -> int:
-        """How many items are held at a time to be shuffled, and so what memory that takes."""
+        """How many items are shuffled at a time; twice as many are held, for the next ones are read meanwhile."""
 
     def spec(self) -> Mapping[str, Spec]:
         """An item's arrays, by name."""

@@ -6,11 +6,12 @@ leaves this file: the shard's records are then looked through one by one.
 
 import math
 import struct
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,13 @@ from numpy.typing import NDArray
 from training.streams.fault import Fault, Reason
 from training.streams.source import STRING, Files, Items, Shard, Spec, digest, files_of, require_counts
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 _LENGTH = struct.Struct("<QI")
 _FOOTER_BYTES = 4
 _READ_BYTES = 1 << 20
+_SHARD_BYTES = 8 << 20
 _LISTS = {"float32": "float_list", "int64": "int64_list", "uint8": "bytes_list", STRING: "bytes_list"}
 
 
@@ -68,7 +73,7 @@ class TfRecordFiles:
         features: what an item has.
         pattern: the files' names, where `root` is a folder.
         buffer: how many items are held to be shuffled.
-        shard_records: how many are read for themselves.
+        shard_records: how many are read for themselves; fewer, where these take more than eight mebibytes.
     """
 
     root: Path
@@ -98,71 +103,68 @@ class TfRecordFiles:
         return self._shards
 
     def read(self, shard: Shard, start: int = 0) -> Iterator[Items | Fault]:
-        """Blocks of at most a mebibyte, or one record. Of the records before `start` only the lengths are read."""
+        """One block, and what is wrong. The shard's bytes are read whole; the records before `start` aren't parsed."""
         import tensorflow as tf  # noqa: PLC0415 - it takes seconds
 
         if shard.faults:
             yield from shard.faults if start == 0 else ()
             return
-        path = dict(self._files)[shard.file]
-        size = max(1, min(shard.records, _READ_BYTES * shard.records // (shard.end - shard.begin)))
-        for first in range(start, shard.records, size):
-            count = min(size, shard.records - first)
-            places = np.arange(first, first + count)
-            try:
-                records = _records(path, shard.first + first, count)
-            except tf.errors.DataLossError:
-                whole = {place: _record_or_none(path, shard.first + place) for place in places.tolist()}
-                yield from (Fault(file=shard.file, row=shard.first + place + 1, reason=Reason.DAMAGED) for place, one in whole.items() if one is None)
-                places = np.array([place for place, one in whole.items() if one is not None], np.int64)
-                records = np.array([one for one in whole.values() if one is not None], object)
-            yield from self._parsed(records, shard, shard.first + places + 1)
+        if start >= shard.records:
+            return
+        with dict(self._files)[shard.file].open("rb") as file:
+            file.seek(shard.begin)
+            content = file.read(shard.end - shard.begin)
+        borders = _borders(content)
+        places = np.arange(start, shard.records)
+        try:
+            records = _records(content[borders[start] :], len(places))
+        except tf.errors.DataLossError:
+            whole = {place: _record_or_none(content[borders[place] : borders[place + 1]]) for place in places.tolist()}
+            yield from (Fault(file=shard.file, row=shard.first + place + 1, reason=Reason.DAMAGED) for place, one in whole.items() if one is None)
+            places = np.array([place for place, one in whole.items() if one is not None], np.int64)
+            records = tf.constant([one for one in whole.values() if one is not None], tf.string)
+        yield from self._parsed(records, shard, shard.first + places + 1)
 
-    def _parsed(self, records: NDArray[np.object_], shard: Shard, rows: NDArray[np.int64]) -> Iterator[Items | Fault]:
+    def _parsed(self, records: "tf.Tensor", shard: Shard, rows: NDArray[np.int64]) -> Iterator[Items | Fault]:
         import tensorflow as tf  # noqa: PLC0415
 
         try:
             items = self._parse(records)
         except (tf.errors.InvalidArgumentError, ValueError):
-            wrong = [self._wrong(record) for record in records]
+            wrong = [self._wrong(record) for record in records.numpy()]
             for row, found in zip(rows.tolist(), wrong, strict=True):
                 yield from (Fault(file=shard.file, row=row, column=column, reason=reason) for column, reason in found)
             is_good = np.array([not found for found in wrong], bool)
-            rows, items = rows[is_good], self._parse(records[is_good])
+            rows, items = rows[is_good], self._parse(tf.boolean_mask(records, is_good))
         is_good = np.ones(len(rows), bool)
         for feature in self.features:
             if feature.dtype == "float32":
-                array = items[feature.name].reshape(len(rows), -1)
+                array = items[feature.name].reshape(len(rows), feature.spec().size)
                 finite = (~np.isinf(array) if feature.may_be_missing else np.isfinite(array)).all(axis=1)
                 yield from (
                     Fault(file=shard.file, row=row, column=feature.column, reason=Reason.NOT_FINITE) for row in rows[~finite & is_good].tolist()
                 )
                 is_good &= finite
         if is_good.any():
-            yield {name: array[is_good] for name, array in items.items()}
+            yield items if is_good.all() else {name: array[is_good] for name, array in items.items()}
 
-    def _parse(self, records: NDArray[np.object_]) -> dict[str, NDArray[Any]]:
+    def _parse(self, records: "tf.Tensor") -> dict[str, NDArray[Any]]:
         """Raises InvalidArgumentError or ValueError where one of the records isn't as declared."""
         import tensorflow as tf  # noqa: PLC0415
 
-        if not len(records):
-            return {name: np.empty((0, *one.shape), one.numpy) for name, one in self.spec().items()}  # type: ignore[arg-type]
         types = {"float32": tf.float32, "int64": tf.int64, "uint8": tf.string, STRING: tf.string}
-        wanted = {
-            feature.column: tf.io.FixedLenFeature(() if feature.dtype == "uint8" else feature.shape, types[feature.dtype])
-            for feature in self.features
-        }
+        wanted = {one.column: tf.io.FixedLenFeature(() if one.dtype == "uint8" else one.shape, types[one.dtype]) for one in self.features}
         with tf.device("CPU"):
-            parsed = tf.io.parse_example(tf.constant(records, tf.string), wanted)
+            parsed = tf.io.parse_example(records, wanted)
         items = {}
         for feature in self.features:
             array = parsed[feature.column].numpy()
             if feature.dtype == "uint8":
-                # Raises ValueError where the texts of bytes aren't of the size.
-                array = np.frombuffer(b"".join(array.tolist()), np.uint8).reshape(len(records), -1)
-                if array.shape[1] != math.prod(feature.shape) or any(len(text) != array.shape[1] for text in parsed[feature.column].numpy().tolist()):
-                    raise ValueError(feature.name)
-                array = array.reshape(len(records), *feature.shape)
+                size = feature.spec().size
+                if any(len(text) != size for text in array.tolist()):
+                    message = "texts of another size"
+                    raise ValueError(message)
+                array = np.frombuffer(b"".join(array.tolist()), np.uint8).reshape(len(array), *feature.shape)
             items[feature.name] = array
         return items
 
@@ -202,22 +204,39 @@ def _wrong_with(features: Any, feature: Feature) -> Reason | None:  # noqa: ANN4
     return None if len(values) == size else Reason.WRONG_SIZE
 
 
-def _records(path: Path, first: int, count: int) -> NDArray[np.object_]:
-    """Serialized Examples. Raises DataLossError where a checksum doesn't fit."""
+def _records(content: bytes, count: int) -> "tf.Tensor":
+    """Serialized Examples, string [count]. Raises DataLossError where a checksum doesn't fit.
+
+    TensorFlow reads files only, and each from its beginning on: with `skip`, an epoch of shuffled shards would take the square of the file's size.
+    So it is given the shard as a file of its own in memory.
+    """
     import tensorflow as tf  # noqa: PLC0415
 
-    with tf.device("CPU"):
-        batches = tf.data.TFRecordDataset([str(path)], buffer_size=_READ_BYTES).skip(first).take(count).batch(count)
-        return next(iter(batches)).numpy()
+    name = f"ram://{uuid.uuid4().hex}"
+    with tf.io.gfile.GFile(name, "wb") as file:
+        file.write(content)
+    try:
+        with tf.device("CPU"):
+            return next(iter(tf.data.TFRecordDataset([name], buffer_size=_READ_BYTES).batch(count)))
+    finally:
+        tf.io.gfile.remove(name)
 
 
-def _record_or_none(path: Path, place: int) -> bytes | None:
+def _record_or_none(content: bytes) -> bytes | None:
     import tensorflow as tf  # noqa: PLC0415
 
     try:
-        return _records(path, place, 1)[0]
+        return _records(content, 1).numpy()[0]
     except tf.errors.DataLossError:
         return None
+
+
+def _borders(content: bytes) -> list[int]:
+    """Where each record begins, and where the last one ends."""
+    borders = [0]
+    while borders[-1] < len(content):
+        borders.append(borders[-1] + _LENGTH.size + _LENGTH.unpack_from(content, borders[-1])[0] + _FOOTER_BYTES)
+    return borders
 
 
 def _shards_of(name: str, path: Path, size: int) -> Iterator[Shard]:
@@ -236,7 +255,7 @@ def _shards_of(name: str, path: Path, size: int) -> Iterator[Shard]:
                 break
             file.seek(length + _FOOTER_BYTES, 1)
             at, records = after, records + 1
-            if records == size:
+            if records == size or at - begin >= _SHARD_BYTES:
                 yield Shard(file=name, first=first, records=records, begin=begin, end=at)
                 begin, first, records = at, first + records, 0
     if records:

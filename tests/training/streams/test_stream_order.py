@@ -1,5 +1,7 @@
 """The order of a set's items: each comes once, to one worker, and a resumed epoch gives exactly the rest."""
 
+import threading
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -131,3 +133,18 @@ def test_an_order_that_is_none_is_refused(numbers: Any, options: dict[str, Any],
 def test_more_workers_than_shards_are_refused(numbers: Any) -> None:
     with pytest.raises(ValueError, match="3 of them, and 2 shards"):
         Order(source=numbers(good=[[True], [True]]), seed=0, epoch=0, worker=(0, 3)).shards()
+
+
+def test_the_next_window_is_read_while_one_is_given_and_no_more_than_that(numbers: Any) -> None:
+    source = numbers(good=[[True] * 3] * 100, buffer=30)
+    chunks = Order(source=source, seed=0, epoch=0).chunks(0, Quarantine())
+
+    next(chunks)
+    # The window that is given, and the one behind it.
+    while len(source.read_of) < 60:
+        time.sleep(0.001)
+    assert len(source.read_of) == 60
+
+    chunks.close()
+    assert len(source.read_of) == 60
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("stream")]

@@ -121,6 +121,15 @@ def test_records_that_are_not_as_declared_are_named_by_feature(read: Any, file: 
     assert secret.decode() not in "".join(capfd.readouterr())
 
 
+def test_a_shard_of_bad_records_only_has_no_items(read: Any, file: Path) -> None:
+    write(file, [b"\xff", b"\xff"])
+
+    items, faults = read(TfRecordFiles(root=file, features=FEATURES))
+
+    assert items == {"x": [], "n": [], "image": [], "id": []}
+    assert len(faults) == 2
+
+
 def test_nan_is_taken_where_a_number_may_be_missing(read: Any, file: Path) -> None:
     numbers = [[1, np.nan, 2], [1, np.inf, 2]]
     write(file, [example(row, x=tf.train.Feature(float_list=tf.train.FloatList(value=one))) for row, one in enumerate(numbers)])
