@@ -1,6 +1,7 @@
 """`python -m training`: runs jobs, lists them, and writes held-out items as files."""
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -28,15 +29,15 @@ def _say(message: str) -> None:
 
 
 def write_samples(job: Job, folder: Path, count: int) -> None:
-    """Writes `count` held-out items, spread over the labels, as `<number>-label-<code>.<ending>`. Raises OSError."""
+    """Writes `count` held-out items, spread over their kinds, as `<number>-<kind>.<ending>`, such as `0007-label-3.png`. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    data = job.load()
-    codes = [label.code.code for label in job.facts().outputs[0].classification.labels]
-    by_label = [np.flatnonzero(data.test_labels == label) for label in range(len(codes))]
-    # Round by round, one item of each label.
-    rounds = (rows[number] for number in range(max(map(len, by_label))) for rows in by_label if number < len(rows))
+    held_out = job.load().held_out
+    kinds = np.array(job.task.kinds(held_out.targets))
+    by_kind = [np.flatnonzero(kinds == kind) for kind in sorted(set(kinds.tolist()))]
+    # Round by round, one item of each kind.
+    rounds = (rows[number] for number in range(max(map(len, by_kind))) for rows in by_kind if number < len(rows))
     for index, _ in zip(rounds, range(count), strict=False):
-        path = job.write_sample(folder, f"{index:04d}-label-{codes[data.test_labels[index]]}", data.test_inputs[index])
+        path = job.write_sample(folder, f"{index:04d}-{kinds[index]}", held_out.inputs[index])
         _say(f"wrote {path}")
 
 
@@ -53,11 +54,11 @@ def _at_least(lowest: int) -> Callable[[str], int]:
     return whole_number
 
 
-def accuracy(text: str) -> float:
-    """Reads an argument that is an accuracy."""
+def at_least_0(text: str) -> float:
+    """Reads an argument that is a figure: a share, or a gain in some unit."""
     number = float(text)
-    if not 0 <= number <= 1:
-        message = f"{text} is no accuracy: give a number from 0 to 1"
+    if not 0 <= number < math.inf:
+        message = f"{text} is no floor: give a number from 0 on"
         raise argparse.ArgumentTypeError(message)
     return number
 
@@ -72,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument("--epochs", type=_at_least(1), help="fewer or more than the job's schedule")
     # One to fit and one to validate.
     running.add_argument("--limit", type=_at_least(2), help="train and test on this many items only")
-    running.add_argument("--floor", type=accuracy, help="the held-out accuracy to publish from, instead of the job's: for trials")
+    running.add_argument("--floor", type=at_least_0, help="the held-out figure to publish from, instead of the job's: for trials")
     sampling = commands.add_parser("samples", help="write held-out items as files to send")
     sampling.add_argument("job", choices=JOBS)
     sampling.add_argument("--out", type=Path, required=True, help="the folder to write to; made where there is none")

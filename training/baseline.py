@@ -2,10 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from training.models import hazard
+
+if TYPE_CHECKING:
+    from training.job import Part
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +47,13 @@ def support_vectors() -> Any:  # noqa: ANN401 - scikit-learn has no types
     return make_pipeline(FunctionTransformer(_as_a_whole), SVC(C=10))
 
 
+def gradient_boosting() -> Any:  # noqa: ANN401
+    """Gradient-boosted trees with scikit-learn's own settings, which take missing values as they are."""
+    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415 - slow to import
+
+    return HistGradientBoostingClassifier(random_state=0)
+
+
 def _as_a_whole(numbers: NDArray[Any]) -> NDArray[Any]:
     """Each item by its own mean and spread: neighbouring pixels or samples are of one kind, and columns of their own scale would lose that."""
     spread = numbers.std(axis=1, keepdims=True)
@@ -50,3 +62,26 @@ def _as_a_whole(numbers: NDArray[Any]) -> NDArray[Any]:
 
 def _flat(inputs: NDArray[Any]) -> NDArray[np.float64]:
     return inputs.reshape(len(inputs), -1).astype(np.float64)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hazards:
+    """An estimator of scikit-learn on person-periods: each patient in each interval that they came to, and whether the event came in it.
+
+    Attributes:
+        name: for people.
+        make: makes the estimator; it is given float64 [person-periods, numbers + 1], the interval's number last, and 0 or 1.
+    """
+
+    name: str
+    make: Callable[[], Any]
+
+    def survival(self, training: "Part", held_out: NDArray[Any], edges_days: NDArray[Any]) -> NDArray[np.float64]:
+        """[held-out patients, intervals], the chance to be without the event until each interval's end, after a fit to `training`."""
+        came_through, had_event = np.moveaxis(hazard.targets(training.targets["time_days"], training.targets["event"], edges_days), 1, 0) > 0
+        patient, interval = np.nonzero(came_through | had_event)
+        numbers = _flat(training.inputs)
+        estimator = self.make().fit(np.column_stack([numbers[patient], interval]), had_event[patient, interval])
+        asked, intervals = _flat(held_out), came_through.shape[1]
+        of_each = [estimator.predict_proba(np.column_stack([asked, np.full(len(asked), number)]))[:, 1] for number in range(intervals)]
+        return np.cumprod(1 - np.column_stack(of_each), axis=1)

@@ -39,10 +39,8 @@ def evaluate(probabilities: NDArray[Any], labels: NDArray[np.int64], *, seed: in
     # A resample of the items changes nothing but the counts in the confusion matrix, and those are multinomial.
     resampled = np.random.default_rng(seed).multinomial(items, confusion / items, size=_RESAMPLES)
     present = np.unique(labels)
-    value = _macro_f1(confusion.reshape(classes, classes), present)
-    lower, upper = np.quantile(
-        _macro_f1(resampled.reshape(-1, classes, classes), present), [(1 - _CONFIDENCE_LEVEL) / 2, (1 + _CONFIDENCE_LEVEL) / 2]
-    )
+    value = macro_f1(confusion.reshape(classes, classes), present)
+    lower, upper = np.quantile(macro_f1(resampled.reshape(-1, classes, classes), present), [(1 - _CONFIDENCE_LEVEL) / 2, (1 + _CONFIDENCE_LEVEL) / 2])
     correct = int((predicted == labels).sum())
     wilson = binomtest(correct, items).proportion_ci(_CONFIDENCE_LEVEL, method="wilson")
     return [
@@ -57,7 +55,7 @@ def evaluate(probabilities: NDArray[Any], labels: NDArray[np.int64], *, seed: in
     ]  # fmt: skip
 
 
-def _macro_f1(confusion: NDArray[np.int64], classes: NDArray[np.int64]) -> NDArray[np.float64]:
+def macro_f1(confusion: NDArray[np.int64], classes: NDArray[np.int64]) -> NDArray[np.float64]:
     """[...] from [..., labels, predictions]: the mean of `classes`' F1 = 2 TP / (2 TP + FP + FN), 0 for one that is nowhere."""
     true = np.diagonal(confusion, axis1=-2, axis2=-1)
     labelled_and_predicted = confusion.sum(axis=-1) + confusion.sum(axis=-2)

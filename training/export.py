@@ -3,7 +3,7 @@
 import hashlib
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version as package_version
@@ -18,6 +18,7 @@ from medserve.repository import EXTRA, MANIFEST, weights_digest
 from medserve.v1 import manifest_pb2
 from training.evaluate import Figure
 from training.job import Dataset, Job
+from training.tasks.task import Trained
 
 if TYPE_CHECKING:
     import keras
@@ -31,15 +32,16 @@ _OPERATION = re.compile(r"^\{\{.*?\}\} | \[Op:\w+\]$")
 _GIT_SECONDS = 10.0
 
 
-def export(folder: Path, version: int, *, job: Job, model: "keras.Model", data: Dataset, figures: list[Figure]) -> manifest_pb2.ModelManifest:
+def export(folder: Path, version: int, *, job: Job, trained: Trained, data: Dataset) -> manifest_pb2.ModelManifest:
     """Fills an empty folder with a version of the job's model, and returns its manifest. Raises OSError where the disk takes no more."""
     facts = job.facts()
+    facts.outputs.extend(trained.outputs)
     extra = folder / EXTRA
     with _errors_of_the_disk():
-        _write_saved_model(folder, model, facts)
+        _write_saved_model(folder, trained.model, facts)
         extra.mkdir()
-        _write_warm_up(extra / WARM_UP, job.name, facts.inputs[0].name, data.test_inputs)
-    manifest = _complete(facts, version, job=job, data=data, figures=figures, digest=weights_digest(folder))
+        _write_warm_up(extra / WARM_UP, job.name, facts.inputs[0].name, data.held_out.inputs)
+    manifest = _complete(facts, version, job=job, data=data, figures=trained.figures, digest=weights_digest(folder))
     (extra / MANIFEST).write_text(json_format.MessageToJson(manifest, indent=2) + "\n", encoding="utf-8")
     return manifest
 
@@ -59,13 +61,13 @@ def _write_saved_model(folder: Path, model: "keras.Model", facts: manifest_pb2.M
     import tensorflow as tf  # noqa: PLC0415
     from keras.export import ExportArchive  # noqa: PLC0415
 
-    (given,), (wanted,) = facts.inputs, facts.outputs
+    (given,) = facts.inputs
     dtype, shape = model.inputs[0].dtype, model.inputs[0].shape
     archive = ExportArchive(verbose=False)
     archive.track(model)
 
-    def serve(tensor: Any) -> dict[str, Any]:  # noqa: ANN401 - a symbolic tensor
-        return {wanted.name: model(tensor, training=False)}
+    def serve(tensor: Any) -> Any:  # noqa: ANN401 - symbolic tensors
+        return model(tensor, training=False)
 
     archive.add_endpoint(SIGNATURE, serve, input_signature=[tf.TensorSpec(shape, dtype, name=given.name)])
     archive.write_out(str(folder), verbose=False)
@@ -87,21 +89,20 @@ def _write_warm_up(file: Path, model: str, name: str, inputs: NDArray[Any]) -> N
 
 
 def _complete(
-    manifest: manifest_pb2.ModelManifest, version: int, *, job: Job, data: Dataset, figures: list[Figure], digest: str
+    manifest: manifest_pb2.ModelManifest, version: int, *, job: Job, data: Dataset, figures: Sequence[Figure], digest: str
 ) -> manifest_pb2.ModelManifest:
     manifest.name = job.name
     manifest.version = version
     manifest.signature_name = SIGNATURE
     manifest.weights_digest = digest
-    training_items = job.schedule.training_items(len(data.train_labels))
     manifest.training_data.CopyFrom(
         manifest_pb2.TrainingData(
             name=data.name,
             source=data.source,
             license=data.license,
-            training_items=training_items,
-            validation_items=len(data.train_labels) - training_items,
-            test_items=len(data.test_labels),
+            training_items=len(data.training),
+            validation_items=len(data.validation),
+            test_items=len(data.held_out),
             digest=_digest_of_data(data),
         )
     )
@@ -112,7 +113,7 @@ def _complete(
         )  # fmt: skip
     manifest.provenance.create_time.FromDatetime(datetime.now(UTC))
     manifest.provenance.job = job.name
-    manifest.provenance.seed = job.schedule.seed
+    manifest.provenance.seed = job.task.seed
     manifest.provenance.source_revision = source_revision(Path(__file__))
     for package in ("tensorflow", "keras", "numpy"):
         manifest.provenance.library_versions[package] = package_version(package)
@@ -121,8 +122,9 @@ def _complete(
 
 def _digest_of_data(data: Dataset) -> str:
     digest = hashlib.sha256()
-    for array in (data.train_inputs, data.train_labels, data.test_inputs, data.test_labels):
-        digest.update(np.ascontiguousarray(array).tobytes())
+    for part in (data.training, data.validation, data.held_out):
+        for array in (part.inputs, part.targets):
+            digest.update(np.ascontiguousarray(array).tobytes())
     return f"sha256:{digest.hexdigest()}"
 
 

@@ -1,78 +1,86 @@
-"""What a training job declares."""
+"""What a training job declares, and what it is given."""
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medserve.v1 import coding_pb2, manifest_output_pb2, manifest_pb2, tensor_pb2
-from training.augmentation import Layers
-from training.baseline import Baseline
-from training.gates import Gate, Latency, ManifestComplete, TrainToServe
+from medserve.v1 import manifest_pb2
+from training.gates import Floor, Gate, Latency, ManifestComplete, TrainToServe
+from training.report.page import Section
+from training.tasks.task import Task
 
-if TYPE_CHECKING:
-    import keras
+USUAL: tuple[Gate, ...] = (TrainToServe(), Latency(most_seconds=0.1), ManifestComplete())
+"""What every job's version has to show."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Part:
+    """Some of a data set's items.
+
+    Attributes:
+        inputs: [items, …], as a request would send them.
+        targets: [items], what is to be learnt, as the job's task has it: labels int64, or a structured array.
+        patients: [items], whose each item is; None where each is somebody else's.
+        attributes: [items] by name, levels as text, to look at subgroups by; None stands for an unknown level.
+    """
+
+    inputs: NDArray[Any]
+    targets: NDArray[Any]
+    patients: NDArray[Any] | None = None
+    attributes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the arrays aren't of the same items, or there is none."""
+        others = [array for array in (self.patients, *self.attributes.values()) if array is not None]
+        if not len(self.targets) or any(len(array) != len(self.inputs) for array in (self.targets, *others)):
+            message = f"as many targets, patients and attributes as inputs, and at least one; there are {len(self.inputs)} inputs"
+            raise ValueError(message)
+
+    def __len__(self) -> int:
+        """How many items."""
+        return len(self.inputs)
+
+    def of(self, rows: NDArray[np.int64] | slice) -> "Part":
+        """Some of these items."""
+        return Part(
+            inputs=self.inputs[rows],
+            targets=self.targets[rows],
+            patients=None if self.patients is None else self.patients[rows],
+            attributes={name: values[rows] for name, values in self.attributes.items()},
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Dataset:
     """Items to learn from, and items that nothing but the metrics sees.
 
     Attributes:
         name, source, license: for the manifest and for people.
-        train_inputs, test_inputs: [items, …], as a request would send them.
-        train_labels, test_labels: [items], int64, the index of each item's label.
+        training: the weights are fitted to these.
+        validation: these calibrate, set thresholds and end the fit.
+        held_out: only the metrics see these.
+        notes: what was found of the data when it was read, for the report.
     """
 
     name: str
     source: str
     license: str
-    train_inputs: NDArray[Any]
-    train_labels: NDArray[np.int64]
-    test_inputs: NDArray[Any]
-    test_labels: NDArray[np.int64]
-
-    def __post_init__(self) -> None:
-        """Raises ValueError where inputs and labels don't belong together."""
-        if len(self.train_inputs) != len(self.train_labels) or len(self.test_inputs) != len(self.test_labels) or not len(self.test_labels):
-            message = f"{self.name}: as many labels as inputs, and some to test with"
-            raise ValueError(message)
+    training: Part
+    validation: Part
+    held_out: Part
+    notes: tuple[Section, ...] = ()
 
     def limited(self, items: int | None) -> "Dataset":
         """The first `items` of each part; all where None."""
+        some = slice(items)
         return Dataset(
-            name=self.name, source=self.source, license=self.license,
-            train_inputs=self.train_inputs[:items], train_labels=self.train_labels[:items],
-            test_inputs=self.test_inputs[:items], test_labels=self.test_labels[:items],
+            name=self.name, source=self.source, license=self.license, notes=self.notes,
+            training=self.training.of(some), validation=self.validation.of(some), held_out=self.held_out.of(some),
         )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Schedule:
-    """How a model is fitted: Adam on sparse categorical cross-entropy.
-
-    Attributes:
-        validation_split: the last part of the training items, which no weight is fitted to.
-        falls: whether the learning rate falls to zero along half a cosine (I. Loshchilov and F. Hutter, SGDR, 2017), or stays.
-        augmentation: makes layers that change the inputs in training; they are no part of the model that comes out.
-        seed: of every random choice.
-    """
-
-    epochs: int
-    batch_size: int
-    validation_split: float
-    learning_rate: float = 1e-3
-    falls: bool = False
-    augmentation: Layers | None = None
-    seed: int = 2
-
-    def training_items(self, items: int) -> int:
-        """How many of `items`, from the first on, the weights are fitted to; the others validate. As Keras's `validation_split` counts."""
-        return math.floor(items * (1 - self.validation_split))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,38 +90,17 @@ class Job:
     Attributes:
         name: the job's name, and the model's.
         load: reads the data.
-        build: makes the network, preprocessing included: from a request's tensor to probabilities. It is given the inputs and labels that
-            the weights will be fitted to, and no others, for what is fitted beforehand, such as a normalisation.
-        schedule: how it is fitted.
-        accuracy_floor: the held-out accuracy below which nothing is published.
-        facts: what the manifest says before there are weights: names, input, output, intended use.
+        task: what is learnt, how, and what it is held against.
+        facts: what the manifest says before there are weights: names, the input, intended use. What comes out is the task's to say.
+        floor: the figure on held-out items below which nothing is published.
         gates: what a version has to show besides that floor before it is published.
-        baseline: what the model is held against.
         write_sample: writes one item as a file that a person can send; takes the folder, the file's stem and the item, returns the path.
-        draw: draws one item for a report, under a title; returns SVG.
     """
 
     name: str
     load: Callable[[], Dataset]
-    build: Callable[[NDArray[Any], NDArray[np.int64]], "keras.Model"]
-    schedule: Schedule
-    accuracy_floor: float
+    task: Task
     facts: Callable[[], manifest_pb2.ModelManifest]
-    gates: tuple[Gate, ...] = (TrainToServe(), Latency(most_seconds=0.1), ManifestComplete())
-    baseline: Baseline
+    floor: Floor
+    gates: tuple[Gate, ...] = USUAL
     write_sample: Callable[[Path, str, NDArray[Any]], Path]
-    draw: Callable[[NDArray[Any], str], str]
-
-
-def softmax_output(system: str, classes: Mapping[str, str]) -> manifest_output_pb2.OutputSpec:
-    """The output `probabilities` of a softmax: float32, one for each class, summing to one.
-
-    `classes` maps each class's code in the coding system `system` to its name for people, in the order of the network's last layer.
-    """
-    labels = [manifest_output_pb2.Label(code=coding_pb2.Coding(system=system, code=code, display=display)) for code, display in classes.items()]
-    return manifest_output_pb2.OutputSpec(
-        name="probabilities",
-        data_type=tensor_pb2.DATA_TYPE_FLOAT32,
-        shape=[len(labels)],
-        classification=manifest_output_pb2.Classification(exclusive=True, labels=labels),
-    )

@@ -18,6 +18,8 @@ _NOTES = re.compile(
     rb"|[IW]\d{4} \S+ +\d+ \S+\.cc:\d+\] "
     # 303 is CUDA's word for `there is no driver here`; the job says itself which device it uses.
     rb"|E\d{4} \S+ +\d+ cuda_platform\.cc:\d+\] failed call to cuInit: .*\(303\)$"
+    # A network, the same calibrated and its part before the head are each asked: a graph each, and none of them traced again.
+    rb"|WARNING:tensorflow:\d+ out of the last \d+ calls to .* triggered tf\.function retracing\."
 )
 
 

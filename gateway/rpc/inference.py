@@ -43,7 +43,7 @@ class InferenceServicer:
                 raise RequestMalformed("the request isn't an InferRequest: build it with the stubs of medserve.v1") from None
             _require_few_parts(message)
             include_raw_outputs = message.options.include_raw_outputs
-            return _call_of(bare, message), Item(inputs={name: _input_of(value) for name, value in message.inputs.items()})
+            return _call_of(bare, message), Item(inputs={name: item_input_of(value) for name, value in message.inputs.items()})
 
         return response_of(await self._pipeline.infer(call, parse), include_raw_outputs=include_raw_outputs).SerializeToString()
 
@@ -132,6 +132,7 @@ _INPUT_OF: dict[str, Callable[[input_pb2.Input], InputData]] = {
 }
 
 
-def _input_of(message: input_pb2.Input) -> InputData | None:
+def item_input_of(message: input_pb2.Input) -> InputData | None:
+    """What the stages read of one input; None where it has no value."""
     form = message.WhichOneof("value")
     return None if form is None else _INPUT_OF[form](message)

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from medserve.commands import tables
 from medserve.commands.options import client_of
-from medserve.v1 import catalog_pb2, coding_pb2, manifest_input_pb2, manifest_output_pb2, manifest_pb2, tensor_pb2
+from medserve.manifests import says
+from medserve.v1 import catalog_pb2, manifest_input_pb2, manifest_pb2, tensor_pb2
 
 _STATES = {
     catalog_pb2.VERSION_STATE_PUBLISHED: "published",
@@ -83,7 +84,7 @@ def _print_model(model: catalog_pb2.Model) -> None:
         if spec.WhichOneof("medium") == "record":
             features = [_feature(feature) for feature in spec.record.features]
             _print_table(console, f"Features of {spec.name}", ("Name", "Takes", "Range", "Needed", "Meaning"), features)
-    outputs = [(spec.name, _type(spec.data_type), _shape(spec.shape), _reading(spec)) for spec in manifest.outputs]
+    outputs = [(spec.name, _type(spec.data_type), _shape(spec.shape), says(spec)) for spec in manifest.outputs]
     _print_table(console, f"Outputs of version {manifest.version}", ("Name", "Type", "Shape", "Says"), outputs)
 
 
@@ -124,24 +125,6 @@ def _detail(spec: manifest_input_pb2.InputSpec) -> str:
     return spec.description
 
 
-def _reading(spec: manifest_output_pb2.OutputSpec) -> str:
-    match spec.WhichOneof("reading"):
-        case "classification":
-            labels = [_name(label.code) for label in spec.classification.labels]
-            return f"{'one of ' if spec.classification.exclusive else 'any of '}{', '.join(labels)}"
-        case "survival":
-            return f"the chance to be without {_name(spec.survival.event)} until {spec.survival.times_days[-1]:g} days"
-        case "treatment":
-            options = ", ".join(_name(option) for option in spec.treatment.options)
-            return f"{_name(spec.treatment.outcome)} in {spec.treatment.unit} under each of {options}"
-        case "forecast":
-            return f"a forecast of {', '.join(_name(variable.code) for variable in spec.forecast.variables)}"
-        case "novelty":
-            return "how unlike the training data the item is"
-        case _:
-            return "numbers"
-
-
 def _feature(feature: manifest_input_pb2.FeatureSpec) -> tuple[str, str, str, str, str]:
     """Name, what is taken, its range, whether it may be missing, and what it means."""
     takes = ", ".join(category.code for category in feature.categories) or f"a number in {feature.unit}"
@@ -149,7 +132,3 @@ def _feature(feature: manifest_input_pb2.FeatureSpec) -> tuple[str, str, str, st
     upper = f"to {feature.maximum:g}" if feature.HasField("maximum") else ""
     needed = "no" if feature.if_missing == manifest_input_pb2.FEATURE_HANDLING_AS_MISSING else "yes"
     return feature.name, takes, f"{lower} {upper}".strip(), needed, feature.description
-
-
-def _name(coding: coding_pb2.Coding) -> str:
-    return coding.display or coding.code

@@ -93,7 +93,7 @@ def own_caller(tmp_path: Path, open_stack: Callable[[Path], Stack]) -> Iterator[
 @pytest.fixture(scope="session")
 def digit() -> NDArray[np.uint8]:
     """A held-out image of a digit: uint8 [28, 28]."""
-    return load_mnist_5k().test_inputs[0][:, :, 0]
+    return load_mnist_5k().held_out.inputs[0][:, :, 0]
 
 
 @pytest.fixture(scope="session")

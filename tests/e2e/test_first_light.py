@@ -99,7 +99,7 @@ def test_a_heartbeat_becomes_findings(caller: "Caller") -> None:
     request = inference_pb2.InferRequest()
     request.model.name = "ecg-lstm"
     channel = request.inputs["series"].time_series.channels.add(name="ecg", unit="1")
-    channel.values.extend(load_ecg5000().test_inputs[0, :, 0].tolist())
+    channel.values.extend(load_ecg5000().held_out.inputs[0, :, 0].tolist())
 
     response = caller.infer(request)
 

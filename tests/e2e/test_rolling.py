@@ -91,7 +91,7 @@ def wait_until(holds: Callable[[], bool], what: str, seconds: float = 60) -> Non
 
 def test_a_second_version_under_load_fails_no_call_while_the_first_is_unloaded(own_caller: "Caller", train: "Train") -> None:
     stack = own_caller.stack
-    beat = load_ecg5000().test_inputs[0]
+    beat = load_ecg5000().held_out.inputs[0]
     request = inference_pb2.InferRequest()
     request.model.name = "ecg-lstm"
     request.inputs["series"].time_series.channels.add(name="ecg", unit="1", values=beat[:, 0].tolist())

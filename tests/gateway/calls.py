@@ -66,7 +66,9 @@ def series(*channels: tuple[str, str, list[float]], hz: float = 100, times: tupl
 def features(*, unit: str = "a", changes: dict[str, float | str | None] | None = None) -> input_pb2.Input:
     """A record that the model `clinic` takes, with changes; a text is a category, and None leaves a feature out."""
     message = input_pb2.Input(record=input_pb2.Record())
-    for name, value in ({"age": 61, "creatinine": 1.5, "sex": "female"} | (changes or {})).items():
+    values: dict[str, float | str | None] = {"age": 61, "creatinine": 1.5, "sex": "female"}
+    values.update(changes or {})
+    for name, value in values.items():
         if isinstance(value, str):
             message.record.features[name].category = value
         elif value is not None:

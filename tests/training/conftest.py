@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from training import publish
-from training.evaluate import Figure, evaluate
+from training.evaluate import Figure
 from training.export import export
-from training.fit import fit
-from training.job import Dataset, Job
+from training.job import Dataset
 from training.jobs import JOBS
+from training.tasks.task import Bench
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 ITEMS = 200
@@ -40,9 +40,9 @@ def loaded() -> dict[str, Dataset]:
 
 
 @pytest.fixture(scope="session")
-def build(loaded: dict[str, Dataset]) -> Callable[[Job], Any]:
+def build(loaded: dict[str, Dataset]) -> Callable[[Any], Any]:
     """Makes a job's network for its data."""
-    return lambda job: job.build(loaded[job.name].train_inputs, loaded[job.name].train_labels)
+    return lambda job: job.task.build(loaded[job.name].training)
 
 
 @pytest.fixture(scope="session")
@@ -51,14 +51,15 @@ def trained(loaded: dict[str, Dataset], tmp_path_factory: pytest.TempPathFactory
     repository = tmp_path_factory.mktemp("repository")
     data = loaded[job.name].limited(ITEMS)
     said: list[str] = []
-    model = fit(job, data, epochs=EPOCHS, say=said.append)
-    figures = evaluate(model.predict(data.test_inputs, verbose=0), data.test_labels, seed=1)
+    made = job.task.train(data, Bench(say=said.append, epochs=EPOCHS))
 
     def write(folder: Path, version: int) -> None:
-        export(folder, version, job=job, model=model, data=data, figures=figures)
+        export(folder, version, job=job, trained=made, data=data)
 
     version = publish.publish(repository, job.name, write)
-    return Trained(model=model, data=data, figures=figures, repository=repository, folder=repository / job.name / str(version), said=said)
+    return Trained(
+        model=made.model, data=data, figures=list(made.figures), repository=repository, folder=repository / job.name / str(version), said=said
+    )
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from training.augmentation import Layers, image_augmentation, series_augmentation
 from training.augmentation_layers import RandomScale, RandomTimeShift
-from training.fit import fit
 from training.job import Dataset, Job
 from training.jobs import JOBS
+from training.tasks import network
+from training.tasks.classification import Classification
+from training.tasks.task import Bench
 
 SERIES = np.random.default_rng(0).normal(size=(200, 30, 2)).astype(np.float32)
 IMAGES = np.random.default_rng(1).uniform(0, 255, size=(20, 28, 28, 1)).astype(np.float32)
@@ -89,8 +91,11 @@ def test_the_model_that_comes_out_of_a_fit_has_no_augmentation(loaded: dict[str,
     job: Job = JOBS["digits"]
     data = loaded["digits"].limited(40)
 
-    model = fit(job, data, epochs=1, say=lambda _: None)
+    task = job.task
+    assert isinstance(task, Classification)
 
-    assert [type(layer) for layer in model.layers] == [type(layer) for layer in job.build(data.train_inputs, data.train_labels).layers]
-    again = np.asarray(model(data.test_inputs, training=False))
-    assert np.array_equal(again, np.asarray(model(data.test_inputs, training=True)))
+    model = network.fitted(lambda: task.build(data.training), task.plan, data, Bench(say=lambda _: None, epochs=1))
+
+    assert [type(layer) for layer in model.layers] == [type(layer) for layer in task.build(data.training).layers]
+    again = np.asarray(model(data.held_out.inputs, training=False))
+    assert np.array_equal(again, np.asarray(model(data.held_out.inputs, training=True)))

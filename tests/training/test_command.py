@@ -34,7 +34,7 @@ def test_run_tells_how_it_goes_publishes_and_says_nothing_else(command: Any, tmp
 
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[1] == f"digits: 100 items of MNIST, 5,000 images to train on, 100 held out; on {lines[1].split('; on ')[1]}"
+    assert lines[1] == f"digits: 100 items of MNIST, 5,000 images to train on, 100 to validate, 100 held out; on {lines[1].split('; on ')[1]}"
     assert any(line.startswith("digits: epoch 1/1  loss ") for line in lines)
     assert any(line.startswith("digits: held-out accuracy ") for line in lines)
     assert lines[-1].startswith(f"digits: published version 1 in {tmp_path}/digits/1 after ")
@@ -62,7 +62,8 @@ def test_run_on_a_full_disk_says_so_and_leaves_nothing_half_written(command: Any
 
     assert done.returncode == 2
     assert re.fullmatch(r"python -m training: .*File too large; give a folder that can be written to and has room\n", done.stderr)
-    assert [path.name for path in (tmp_path / "digits").iterdir()] == [".publish.lock"]
+    assert sorted(path.name for path in (tmp_path / "digits").iterdir()) == [".checkpoints", ".publish.lock"]
+    assert not list((tmp_path / "digits" / ".checkpoints").iterdir())
 
 
 def test_ctrl_c_ends_a_run_with_a_word_and_publishes_nothing(tmp_path: Path) -> None:
@@ -92,8 +93,8 @@ def test_ctrl_c_ends_a_run_with_a_word_and_publishes_nothing(tmp_path: Path) -> 
         (("run", "digits", "--repository", "R", "--epochs", "ten"), "argument --epochs: invalid whole_number value: 'ten'"),
         (("run", "digits", "--repository", "R", "--limit", "0"), "argument --limit: 0 is too few: give 2 or more"),
         (("run", "digits", "--repository", "R", "--limit", "1"), "argument --limit: 1 is too few: give 2 or more"),
-        (("run", "digits", "--repository", "R", "--floor", "95"), "argument --floor: 95 is no accuracy: give a number from 0 to 1"),
-        (("run", "digits", "--repository", "R", "--floor", "nan"), "argument --floor: nan is no accuracy: give a number from 0 to 1"),
+        (("run", "digits", "--repository", "R", "--floor", "-1"), "argument --floor: -1 is no floor: give a number from 0 on"),
+        (("run", "digits", "--repository", "R", "--floor", "nan"), "argument --floor: nan is no floor: give a number from 0 on"),
         (("samples", "digits"), "the following arguments are required: --out"),
         (("samples", "digits", "--out", "R", "--count", "0"), "argument --count: 0 is too few: give 1 or more"),
     ],

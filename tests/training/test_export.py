@@ -38,16 +38,19 @@ def manifest(trained: Any) -> manifest_pb2.ModelManifest:
 def test_the_saved_model_answers_as_the_network_did(trained: Any, served: Any) -> None:
     import tensorflow as tf  # noqa: PLC0415
 
-    answers = served(images=tf.constant(trained.data.test_inputs))["probabilities"].numpy()
+    answers = served(images=tf.constant(trained.data.held_out.inputs))
+    wanted = trained.model.predict(trained.data.held_out.inputs, verbose=0)
 
-    assert answers.dtype == np.float32
-    assert np.allclose(answers, trained.model.predict(trained.data.test_inputs, verbose=0), atol=1e-6, rtol=0)
+    assert sorted(answers) == sorted(wanted) == ["novelty", "probabilities"]
+    assert answers["probabilities"].dtype == tf.float32
+    for name, values in wanted.items():
+        assert np.allclose(answers[name].numpy(), values, atol=1e-6, rtol=1e-6)
 
 
 def test_the_saved_model_resizes_images_of_any_size_itself(trained: Any, served: Any) -> None:
     import tensorflow as tf  # noqa: PLC0415
 
-    images = trained.data.test_inputs[:20]
+    images = trained.data.held_out.inputs[:20]
     # Each pixel becomes 3 x 3; what resizing down makes of them is the image again.
     larger = images.repeat(3, axis=1).repeat(3, axis=2)
 
@@ -59,15 +62,15 @@ def test_the_saved_model_resizes_images_of_any_size_itself(trained: Any, served:
 def test_the_manifest_declares_what_the_signature_takes_and_gives(served: Any, manifest: manifest_pb2.ModelManifest, trained: Any) -> None:
     declared = read_version(trained.folder).manifest
     ((_, taken),) = served.structured_input_signature[1].items()
-    ((gives, given),) = served.structured_outputs.items()
+    gives = served.structured_outputs
 
     ((name, spec),) = declared.inputs.items()
-    ((output, reading),) = declared.outputs.items()
 
     assert (name, spec.dtype.name.lower()) == (taken.name, taken.dtype.name)
     assert spec.shape == tuple(-1 if size is None else size for size in taken.shape[1:])
-    assert (output, reading.dtype.name.lower()) == (gives, given.dtype.name)
-    assert reading.shape == tuple(given.shape[1:])
+    assert {name: (reading.dtype.name.lower(), reading.shape) for name, reading in declared.outputs.items()} == {
+        name: (given.dtype.name, tuple(given.shape[1:])) for name, given in gives.items()
+    }
     assert declared.signature_name == manifest.signature_name == "serving_default"
 
 
@@ -91,13 +94,13 @@ def test_the_manifest_says_all_that_the_message_asks_for(manifest: manifest_pb2.
     # In a tree that git doesn't know, nobody can say.
     assert _unset(manifest.provenance, but={"source_revision"}) == []
     assert [_unset(metric, but=set()) for metric in manifest.metrics] == [[], []]
-    assert [_unset(spec, but={"time_series", "allows_missing"}) for spec in manifest.inputs] == [[]]
+    assert [_unset(spec, but={"time_series", "record", "allows_missing"}) for spec in manifest.inputs] == [[]]
 
 
 def test_the_manifest_counts_the_items_that_fitted_validated_and_tested(manifest: manifest_pb2.ModelManifest) -> None:
     data = manifest.training_data
 
-    assert (data.training_items, data.validation_items, data.test_items) == (180, 20, 200)
+    assert (data.training_items, data.validation_items, data.test_items) == (200, 200, 200)
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", data.digest)
 
 

@@ -31,8 +31,8 @@ from training.gates import (
     judge,
     require,
 )
+from training.gates.manifest_fields import missing_fields
 from training.golden import Parity
-from training.manifest_fields import missing_fields
 
 GROUPS = {"sex": {"F": Group(value=0.90, items=200), "M": Group(value=0.93, items=180), "unknown": Group(value=0.1, items=3)}}
 GOOD = Evidence(

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,14 +8,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gateway.item import Item
+from gateway.manifest import Manifest, OutputSpec
 from gateway.manifest_file import manifest_of
+from gateway.preprocess import InputLimits, Preprocessor
+from gateway.rpc.inference import item_input_of
 from gateway.tensor import DType
-from medserve.v1 import manifest_pb2
-from training.fit import fit
-from training.job import Dataset, Job, Schedule, softmax_output
+from medserve.commands.files import read_input
+from medserve.inputs import to_input
+from medserve.v1 import manifest_pb2, tensor_pb2
+from training.fitting.plan import Plan
+from training.job import Dataset, Job
 from training.jobs import JOBS
+from training.tasks.classification import Classification
+from training.tasks.task import Bench
 
-Build = Callable[[Job], Any]
+Build = Callable[[Any], Any]
 Network = list[tuple[str, dict[str, Any]]]
 
 
@@ -54,66 +63,83 @@ NETWORKS: dict[str, Network] = {
 }
 # Without preprocessing: 320 + 18,496 + 102,464 + 650; 16,896 + 2 x 33,024 + 325; and 12,864 + 2 x 24,960 + 325.
 PARAMETERS = {"digits": 121_930, "ecg-lstm": 83_269, "ecg-gru": 63_109}
-SCHEDULES = {
-    "digits": Schedule(epochs=60, batch_size=128, validation_split=0.1, learning_rate=0.003, falls=True, seed=2),
-    "ecg-lstm": Schedule(epochs=40, batch_size=32, validation_split=0.1, learning_rate=0.001, seed=2),
-    "ecg-gru": Schedule(epochs=40, batch_size=32, validation_split=0.1, learning_rate=0.001, seed=2),
+PLANS = {
+    "digits": Plan(epochs=60, batch_size=128, learning_rate=0.003, schedule="cosine", seed=2),
+    "ecg-lstm": Plan(epochs=40, batch_size=32, learning_rate=0.001, seed=2),
+    "ecg-gru": Plan(epochs=40, batch_size=32, learning_rate=0.001, seed=2),
+}
+TASKS = {
+    "digits": manifest_pb2.TASK_DIAGNOSIS,
+    "ecg-lstm": manifest_pb2.TASK_DIAGNOSIS,
+    "ecg-gru": manifest_pb2.TASK_DIAGNOSIS,
+    "tumour": manifest_pb2.TASK_DIAGNOSIS,
+    "bleeding": manifest_pb2.TASK_PREDICTION,
+    "mortality": manifest_pb2.TASK_PREDICTION,
+    "hiv-treatment": manifest_pb2.TASK_TREATMENT,
 }
 
 every_job = pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
-
-
-def test_every_job_stands_in_these_tables() -> None:
-    assert JOBS.keys() == NETWORKS.keys() == PARAMETERS.keys() == SCHEDULES.keys()
+every_network = pytest.mark.parametrize("name", NETWORKS)
+every_classification = pytest.mark.parametrize(
+    "job", [job for job in JOBS.values() if isinstance(job.task, Classification)], ids=lambda job: job.name
+)
 
 
 @every_job
-def test_a_job_is_found_by_its_name(job: Job) -> None:
+def test_a_job_is_found_by_its_name_and_is_of_the_task_that_was_asked_for(job: Job) -> None:
     assert JOBS[job.name] is job
+    assert job.facts().task == TASKS[job.name]
+
+
+def test_every_job_that_was_asked_for_is_there() -> None:
+    assert JOBS.keys() == TASKS.keys()
+
+
+@every_network
+def test_the_network_is_the_one_that_was_asked_for(name: str, build: Build) -> None:
+    model = build(JOBS[name])
+
+    assert _network(model) == NETWORKS[name]
+    assert model.count_params() == PARAMETERS[name]
+
+
+@every_network
+def test_the_plan_is_the_one_that_was_asked_for(name: str) -> None:
+    plan = _classification(name).plan
+
+    assert dataclasses.replace(plan, augmentation=None) == PLANS[name]
+    assert (plan.augmentation is not None) is (name == "digits")
+
+
+def _classification(name: str) -> Classification:
+    task = JOBS[name].task
+    assert isinstance(task, Classification)
+    return task
 
 
 @every_job
-def test_the_network_is_the_one_that_was_asked_for(job: Job, build: Build) -> None:
-    model = build(job)
+def test_the_gateway_reads_a_jobs_input_and_the_data_fits_it(job: Job, loaded: dict[str, Dataset]) -> None:
+    (given,) = inputs_of(job.facts()).values()
 
-    assert _network(model) == NETWORKS[job.name]
-    assert model.count_params() == PARAMETERS[job.name]
-
-
-@every_job
-def test_the_schedule_is_the_one_that_was_asked_for(job: Job) -> None:
-    assert dataclasses.replace(job.schedule, augmentation=None) == SCHEDULES[job.name]
-    assert (job.schedule.augmentation is not None) is (job.name == "digits")
+    inputs = loaded[job.name].held_out.inputs
+    assert inputs.dtype.name == given.dtype.value
+    assert all(size in {-1, found} for size, found in zip(given.shape, inputs.shape[1:], strict=True))
+    assert given.allows_missing or not np.issubdtype(inputs.dtype, np.floating) or not np.isnan(inputs).any()
 
 
-@every_job
-def test_the_manifest_and_the_network_agree_on_input_and_output(job: Job, build: Build) -> None:
-    facts, model = job.facts(), build(job)
-
-    (given,), (wanted,) = manifest_of_facts(facts).inputs.values(), manifest_of_facts(facts).outputs.values()
-
-    assert model.inputs[0].dtype == given.dtype.name.lower()
-    assert tuple(-1 if size is None else size for size in model.inputs[0].shape[1:]) == given.shape
-    assert model.inputs[0].name == given.name
-    assert wanted.dtype is DType.FLOAT32
-    assert tuple(model.outputs[0].shape[1:]) == wanted.shape
-
-
-@every_job
-def test_there_is_one_label_for_each_class_of_the_data_and_each_has_a_code_of_its_own(job: Job, loaded: dict[str, Dataset]) -> None:
+@every_classification
+def test_there_is_one_class_for_each_label_of_the_data(job: Job, loaded: dict[str, Dataset]) -> None:
     data = loaded[job.name]
 
-    labels = job.facts().outputs[0].classification.labels
-
-    assert {int(label) for label in data.test_labels} == set(range(len(labels)))
-    assert len({label.code.code for label in labels}) == len(labels)
+    assert {int(label) for label in data.held_out.targets} == set(range(len(_classification(job.name).classes)))
 
 
-@every_job
-def test_the_floor_is_out_of_reach_for_a_model_that_always_says_the_same(job: Job, loaded: dict[str, Dataset]) -> None:
-    labels = loaded[job.name].test_labels
+@pytest.mark.parametrize("name", ["digits", "ecg-lstm", "ecg-gru"])
+def test_the_floor_is_out_of_reach_for_a_model_that_always_says_the_same(name: str, loaded: dict[str, Dataset]) -> None:
+    labels = loaded[name].held_out.targets
 
-    assert job.accuracy_floor > np.bincount(labels).max() / len(labels) + 0.1
+    assert JOBS[name].floor.figure == "accuracy"
+    assert JOBS[name].floor.least > np.bincount(labels).max() / len(labels) + 0.1
 
 
 @every_job
@@ -124,10 +150,39 @@ def test_a_job_says_what_its_model_is_not_for(job: Job) -> None:
     assert "Any patient's care" in use.not_for
 
 
-def manifest_of_facts(facts: manifest_pb2.ModelManifest) -> Any:
-    """As the gateway reads them; the name, the version and the digest come with the weights."""
+def inputs_of(facts: manifest_pb2.ModelManifest) -> Any:
+    """As the gateway reads them; the rest comes with the weights."""
     facts.name, facts.version, facts.weights_digest = "model", 1, f"sha256:{'0' * 64}"
-    return manifest_of(facts)
+    facts.outputs.add(name="y", data_type=tensor_pb2.DATA_TYPE_FLOAT32, shape=[1])
+    return manifest_of(facts).inputs
+
+
+@every_job
+def test_a_sample_is_taken_by_the_gateway_and_becomes_the_very_item(job: Job, loaded: dict[str, Dataset], tmp_path: Path) -> None:
+    item = loaded[job.name].held_out.inputs[0]
+    facts = job.facts()
+    (given,) = inputs_of(facts).values()
+
+    sent = read_input(job.write_sample(tmp_path, "one", item))
+
+    message = to_input(sent)
+    prepared = Preprocessor(InputLimits(max_elements=10_000, max_pixels=10_000)).prepare(
+        Manifest(
+            name="m", version=1, signature_name="s", inputs={given.name: given},
+            outputs={"y": OutputSpec(name="y", dtype=DType.FLOAT32, shape=(1,))}, weights_digest="d",
+        ),
+        Item(inputs={given.name: item_input_of(message)}),
+    )  # fmt: skip
+    np.testing.assert_allclose(prepared.tensors[given.name].array, item, rtol=1e-5, atol=1e-4)
+
+
+@every_job
+def test_what_kind_an_item_is_of_can_be_a_files_name(job: Job, loaded: dict[str, Dataset]) -> None:
+    kinds = job.task.kinds(loaded[job.name].held_out.targets)
+
+    assert len(kinds) == len(loaded[job.name].held_out)
+    assert len(set(kinds)) > 1
+    assert all(re.fullmatch(r"[A-Za-z0-9-]+", kind) for kind in kinds)
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(28, 28), (1, 1), (9, 200), (64, 48)])
@@ -153,7 +208,7 @@ def test_digits_scales_grey_values_to_0_to_1_inside_the_graph(build: Build) -> N
 @pytest.mark.parametrize("name", ["ecg-lstm", "ecg-gru"])
 def test_a_heartbeat_gets_the_same_answer_in_any_unit(loaded: dict[str, Dataset], build: Build, name: str) -> None:
     model = build(JOBS[name])
-    beats = loaded[name].test_inputs[:4]
+    beats = loaded[name].held_out.inputs[:4]
 
     in_millivolts, in_microvolts = np.asarray(model(beats)), np.asarray(model(beats * 1000 + 250))
 
@@ -163,7 +218,7 @@ def test_a_heartbeat_gets_the_same_answer_in_any_unit(loaded: dict[str, Dataset]
 def test_a_sample_of_digits_is_a_png_of_the_very_pixels(loaded: dict[str, Dataset], tmp_path: Path) -> None:
     from PIL import Image  # noqa: PLC0415
 
-    pixels = loaded["digits"].test_inputs[0]
+    pixels = loaded["digits"].held_out.inputs[0]
 
     path = JOBS["digits"].write_sample(tmp_path, "one", pixels)
 
@@ -175,7 +230,7 @@ def test_a_sample_of_digits_is_a_png_of_the_very_pixels(loaded: dict[str, Datase
 
 def test_a_sample_of_ecg_lstm_is_a_time_series_with_the_manifests_channel_and_unit(loaded: dict[str, Dataset], tmp_path: Path) -> None:
     job = JOBS["ecg-lstm"]
-    beat = loaded[job.name].test_inputs[0]
+    beat = loaded[job.name].held_out.inputs[0]
 
     document = json.loads(job.write_sample(tmp_path, "one", beat).read_text())
 
@@ -185,39 +240,11 @@ def test_a_sample_of_ecg_lstm_is_a_time_series_with_the_manifests_channel_and_un
     assert np.allclose(channel["values"], beat[:, 0], atol=1e-6)
 
 
-def test_a_softmax_output_holds_its_classes_in_order() -> None:
-    output = softmax_output("urn:made:up", {"b": "second letter", "a": "first letter"})
-
-    codes = [label.code for label in output.classification.labels]
-    assert [(code.system, code.code, code.display) for code in codes] == [
-        ("urn:made:up", "b", "second letter"),
-        ("urn:made:up", "a", "first letter"),
-    ]
-    assert output.classification.exclusive
-    assert list(output.shape) == [2]
-
-
-@pytest.mark.parametrize(("items", "fitted"), [(4000, 3600), (500, 450), (2, 1), (19, 17)])
-def test_the_last_tenth_validates(items: int, fitted: int) -> None:
-    assert SCHEDULES["digits"].training_items(items) == fitted
-
-
-@pytest.mark.parametrize(("falls", "last"), [(False, 0.002), (True, 0.0)])
-def test_a_fit_uses_adam_at_the_schedules_rate(loaded: dict[str, Dataset], *, falls: bool, last: float) -> None:
-    schedule = dataclasses.replace(SCHEDULES["digits"], learning_rate=0.002, falls=falls)
-    job = dataclasses.replace(JOBS["digits"], schedule=schedule)
-
-    model = fit(job, loaded["digits"].limited(300), epochs=2, say=lambda _: None)
-
-    assert type(model.optimizer).__name__ == "Adam"
-    assert float(model.optimizer.learning_rate) == pytest.approx(last, abs=1e-9)
-    assert model.loss == "sparse_categorical_crossentropy"
-
-
 def test_a_fit_tells_of_each_epoch_in_one_line(trained: Any) -> None:
-    assert len(trained.said) == 3
-    assert trained.said[0].startswith("epoch 1/3  loss 2.")
-    assert all("validation loss" in line and line.endswith(" s") for line in trained.said)
+    epochs = [line for line in trained.said if line.startswith("epoch ")]
+    assert len(epochs) == 3
+    assert epochs[0].startswith("epoch 1/3  loss 2.")
+    assert all("validation loss" in line and line.endswith(" s") for line in epochs)
 
 
 def _weights(model: Any) -> bytes:
@@ -225,14 +252,18 @@ def _weights(model: Any) -> bytes:
 
 
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(trained: Any) -> None:
-    again = fit(JOBS["digits"], trained.data, epochs=len(trained.said), say=lambda _: None)
+    again = _trained(trained, JOBS["digits"].task)
 
     assert _weights(again) == _weights(trained.model)
 
 
 def test_another_seed_gives_other_weights(trained: Any) -> None:
-    job = dataclasses.replace(JOBS["digits"], schedule=dataclasses.replace(JOBS["digits"].schedule, seed=3))
+    task = _classification("digits")
 
-    other = fit(job, trained.data, epochs=len(trained.said), say=lambda _: None)
+    other = _trained(trained, dataclasses.replace(task, plan=dataclasses.replace(task.plan, seed=3)))
 
     assert _weights(other) != _weights(trained.model)
+
+
+def _trained(trained: Any, task: Any) -> Any:
+    return task.train(trained.data, Bench(say=lambda _: None, epochs=3)).model

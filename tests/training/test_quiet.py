@@ -14,6 +14,7 @@ NOTES = [
     b"I0000 00:00:1795545026.881066    7430 port.cc:153] oneDNN custom operations are on.\n",
     b"W0000 00:00:1758131437.322781 3722519 computation_placer.cc:177] computation placer already registered.\n",
     b"E0000 00:00:1795545031.982224    7430 cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA error: ...: UNKNOWN ERROR (303)\n",
+    b"WARNING:tensorflow:5 out of the last 6 calls to <function predict at 0x7f> triggered tf.function retracing. Tracing is\n",
 ]
 WORDS = [
     b"E0000 00:00:1795545031.982224    7430 cuda_platform.cc:52] failed call to cuInit: CUDA_ERROR_UNKNOWN: unknown error (999)\n",

@@ -13,11 +13,13 @@ from medserve.repository import EXTRA, GOLDEN
 from medserve.v1 import manifest_input_pb2, manifest_pb2, tensor_pb2
 from training import publish
 from training.baseline import Baseline, support_vectors
-from training.gates import Latency, ManifestComplete, TrainToServe
+from training.fitting.plan import Plan
+from training.gates import Floor, Latency, ManifestComplete, TrainToServe
 from training.golden import read_golden
-from training.job import Dataset, Job, Schedule, softmax_output
+from training.job import Dataset, Job, Part
 from training.report import plots
-from training.run import REPORT, Trial, run
+from training.run import CHECKPOINTS, REPORT, Trial, run
+from training.tasks.classification import Classification as Classes
 
 LAST_REPORT = ".last_report.html"
 
@@ -28,11 +30,13 @@ def _load_points() -> Dataset:
     labels = (points[:, 0] > 0).astype(np.int64)
     return Dataset(
         name="points", source="made up", license="none",
-        train_inputs=points[:100], train_labels=labels[:100], test_inputs=points[100:], test_labels=labels[100:],
+        training=Part(inputs=points[:80], targets=labels[:80]),
+        validation=Part(inputs=points[80:100], targets=labels[80:100]),
+        held_out=Part(inputs=points[100:], targets=labels[100:]),
     )  # fmt: skip
 
 
-def _build_line(*_: Any) -> Any:
+def _build_line(_: Part) -> Any:
     import keras  # noqa: PLC0415
 
     return keras.Sequential([keras.Input((2,), dtype="float32", name="points"), keras.layers.Dense(2, activation="softmax")])
@@ -45,7 +49,6 @@ def _facts_of_points() -> manifest_pb2.ModelManifest:
         description="Says on which side of a line a point lies.",
         intended_use=manifest_pb2.IntendedUse(purpose="Tests runs.", not_for=["Any patient's care"]),
         inputs=[manifest_input_pb2.InputSpec(name="points", data_type=tensor_pb2.DATA_TYPE_FLOAT32, shape=[2], description="A point of the plane.")],
-        outputs=[softmax_output("urn:test:sides", {"l": "left", "r": "right"})],
     )
 
 
@@ -58,13 +61,17 @@ def _write_point(folder: Path, stem: str, point: Any) -> Path:
 POINTS = Job(
     name="points",
     load=_load_points,
-    build=_build_line,
-    schedule=Schedule(epochs=3, batch_size=10, validation_split=0.1, learning_rate=0.1),
-    accuracy_floor=0.8,
+    task=Classes(
+        system="urn:test:sides",
+        classes={"l": "left", "r": "right"},
+        build=_build_line,
+        plan=Plan(epochs=3, batch_size=10, learning_rate=0.1),
+        baseline=Baseline(name="a support vector machine", make=support_vectors),
+        draw=lambda point, title: plots.series({"point": point}, title=title),
+    ),
     facts=_facts_of_points,
-    baseline=Baseline(name="a support vector machine", make=support_vectors),
+    floor=Floor(figure="accuracy", least=0.8),
     write_sample=_write_point,
-    draw=lambda point, title: plots.series({"point": point}, title=title),
 )
 
 
@@ -118,7 +125,7 @@ def test_a_version_has_the_report_that_it_was_published_by(published: tuple[Path
 def test_the_golden_answers_are_those_of_every_held_out_item(published: tuple[Path, list[str]]) -> None:
     golden = read_golden(published[0] / EXTRA / GOLDEN)
 
-    assert np.array_equal(golden.inputs["points"], _load_points().test_inputs)
+    assert np.array_equal(golden.inputs["points"], _load_points().held_out.inputs)
     assert golden.outputs["probabilities"].sum(axis=1) == pytest.approx([1] * 100, abs=1e-6)
 
 
@@ -142,6 +149,7 @@ def test_what_has_not_earned_it_is_published_nowhere_and_the_report_says_why(tmp
     assert "✗ not passed" in page
     assert "Clinical lead" not in page
     assert not (tmp_path / "points" / ".staging").exists()
+    assert not list((tmp_path / "points" / CHECKPOINTS).iterdir())
 
 
 def _without_a_use() -> bytes:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.evaluate import Figure
-from training.gate_evidence import Resamples
+from training.gates.evidence import Resamples
 
 Rows = NDArray[np.int64]
 Statistic = Callable[[Rows], float]

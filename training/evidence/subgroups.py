@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from training.evaluate import Figure
 from training.evidence import resampling
 from training.evidence.resampling import Bootstrap, Method, Rows, Statistic
-from training.gate_evidence import Group
+from training.gates.evidence import Group
 
 UNKNOWN = "unknown"
 
@@ -71,7 +71,7 @@ def by_level(
 
 
 def for_gates(levels: Sequence[Level]) -> dict[str, dict[str, Group]]:
-    """By attribute and by level, as `training.gate_evidence.Evidence.subgroups` has it for one figure.
+    """By attribute and by level, as `training.gates.evidence.Evidence.subgroups` has it for one figure.
 
     The gate leaves out levels that are too small by their number of items, and isn't passed where a level that is large enough has no value.
     """

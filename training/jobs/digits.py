@@ -9,17 +9,22 @@ from medserve.v1 import manifest_input_pb2, manifest_pb2, tensor_pb2
 from training.augmentation import image_augmentation
 from training.baseline import Baseline, support_vectors
 from training.data.mnist import load_mnist_5k
-from training.job import Job, Schedule, softmax_output
+from training.evidence.robustness import Noise, Shift
+from training.fitting.plan import Plan
+from training.gates import Floor
+from training.job import Job, Part
 from training.report import plots
+from training.tasks.classification import Classification
 
 if TYPE_CHECKING:
     import keras
 
 _SIDE = 28
 _CLASSES = 10
+_HEAD = "head"
 
 
-def _build(*_: NDArray[Any]) -> "keras.Model":
+def _build(_: Part) -> "keras.Model":
     """32 3×3, pool, 64 3×3, pool, dense 64, dense 10. Takes uint8 greys of any size; resizing and scaling are part of the model."""
     import keras  # noqa: PLC0415 - listing jobs must not take the seconds that TensorFlow's import takes
     from keras import layers  # noqa: PLC0415
@@ -35,7 +40,7 @@ def _build(*_: NDArray[Any]) -> "keras.Model":
             layers.MaxPooling2D(),
             layers.Flatten(),
             layers.Dense(64, activation="relu"),
-            layers.Dense(_CLASSES, activation="softmax"),
+            layers.Dense(_CLASSES, activation="softmax", name=_HEAD),
         ],
         name="digits",
     )
@@ -57,10 +62,11 @@ def _facts() -> manifest_pb2.ModelManifest:
                 data_type=tensor_pb2.DATA_TYPE_UINT8,
                 shape=[-1, -1, 1],
                 description="A grey image, 0 black to 255 white: [rows, columns, 1]. It is resized to 28 × 28.",
-                image=manifest_input_pb2.ImageInput(color_space=manifest_input_pb2.COLOR_SPACE_MONOCHROME, windowing=manifest_input_pb2.WINDOWING_FROM_OBJECT),
+                image=manifest_input_pb2.ImageInput(
+                    color_space=manifest_input_pb2.COLOR_SPACE_MONOCHROME, windowing=manifest_input_pb2.WINDOWING_FROM_OBJECT
+                ),
             )
         ],
-        outputs=[softmax_output("urn:medserve:digits", {str(digit): f"digit {digit}" for digit in range(_CLASSES)})],
     )
 
 
@@ -79,13 +85,17 @@ def _draw(image: NDArray[Any], title: str) -> str:
 DIGITS = Job(
     name="digits",
     load=load_mnist_5k,
-    build=_build,
-    schedule=Schedule(
-        epochs=60, batch_size=128, validation_split=0.1, learning_rate=3e-3, falls=True, augmentation=image_augmentation(rotation_degrees=12)
+    task=Classification(
+        system="urn:medserve:digits",
+        classes={str(digit): f"digit {digit}" for digit in range(_CLASSES)},
+        build=_build,
+        plan=Plan(epochs=60, batch_size=128, learning_rate=3e-3, schedule="cosine", augmentation=image_augmentation(rotation_degrees=12)),
+        baseline=Baseline(name="a support vector machine on the pixels, fitted to the same items", make=support_vectors),
+        draw=_draw,
+        features_before=_HEAD,
+        perturbations=(Noise(per="all"), Shift(levels=(-1.0, -2.0), per="all")),
     ),
-    accuracy_floor=0.975,
     facts=_facts,
-    baseline=Baseline(name="a support vector machine on the pixels", make=support_vectors),
+    floor=Floor(figure="accuracy", least=0.975),
     write_sample=_write_sample,
-    draw=_draw,
 )

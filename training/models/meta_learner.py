@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import keras
 
+OUTPUTS = ("outcome", "outcome_lower", "outcome_upper", "effect", "effect_lower", "effect_upper")
+"""What `as_layer` gives, by name."""
+
 _FOLDS = 5
-_PENALTIES = np.logspace(-1, 4, 11)
+_PENALTIES = np.logspace(-1, 5, 13)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +67,9 @@ def pseudo_outcomes(
 def fit(features: NDArray[Any], option: NDArray[np.int64], outcome: NDArray[Any], *, shares: NDArray[Any], members: int = 200, seed: int) -> Learner:
     """Learns the outcome under each option; arguments as of `pseudo_outcomes`. `members` resamples of the patients make the interval.
 
-    One penalty for each option is chosen by cross-validation on all patients, and kept for the resamples.
+    What all options have in common is one regression, and what each has beyond that another, with a penalty of its own: who does well under any
+    treatment says nothing of who gains from one, and options mostly differ by less than patients do. Penalties are chosen by cross-validation on all
+    patients, and kept for the resamples.
     """
     from sklearn.linear_model import Ridge, RidgeCV  # noqa: PLC0415 - slow to import
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
@@ -72,23 +77,28 @@ def fit(features: NDArray[Any], option: NDArray[np.int64], outcome: NDArray[Any]
     pseudo = pseudo_outcomes(features, option, outcome, shares=shares, seed=seed)
     scaler = StandardScaler().fit(features)
     scaled = scaler.transform(features)
-    penalties = [float(RidgeCV(_PENALTIES).fit(scaled, pseudo[:, number]).alpha_) for number in range(len(shares))]
+    in_common = pseudo.mean(axis=1, keepdims=True)
+    # Behind what is in common stands each option's own.
+    targets = np.column_stack([in_common, pseudo - in_common])
+    penalties = [float(RidgeCV(_PENALTIES).fit(scaled, target).alpha_) for target in targets.T]
     random = np.random.default_rng(seed)
     rows = [np.arange(len(outcome)), *(random.integers(len(outcome), size=len(outcome)) for _ in range(members))]
     coefficients = np.empty((len(rows), len(shares), 1 + features.shape[1]))
     for member, chosen in enumerate(rows):
+        fitted = np.empty((len(penalties), 1 + features.shape[1]))
         for number, penalty in enumerate(penalties):
-            ridge = Ridge(penalty).fit(scaled[chosen], pseudo[chosen, number])
+            ridge = Ridge(penalty).fit(scaled[chosen], targets[chosen, number])
             slopes = ridge.coef_ / scaler.scale_
-            coefficients[member, number] = [ridge.intercept_ - slopes @ scaler.mean_, *slopes]
+            fitted[number] = [ridge.intercept_ - slopes @ scaler.mean_, *slopes]
+        coefficients[member] = fitted[0] + fitted[1:]
     return Learner(coefficients=coefficients)
 
 
-def as_layer(learner: Learner, *, confidence_level: float) -> "keras.Layer":
-    """A layer from features [items, features] to `outcome`, `lower` and `upper`, each float32 [items, options].
+def as_layer(learner: Learner, *, reference: int, confidence_level: float) -> "keras.Layer":
+    """A layer from features [items, features] to the outputs in `OUTPUTS`, each float32 [items, options].
 
-    `outcome` is that of the fit to all patients; the bounds are percentiles of the resamples' outcomes: they are of the expected outcome, and not of
-    one patient's.
+    `outcome` is that of the fit to all patients, and `effect` that less the reference's; the bounds are percentiles of the resamples' outcomes and
+    effects: they are of the expected outcome, and not of one patient's.
     """
     import keras  # noqa: PLC0415 - it takes seconds
     from keras import ops  # noqa: PLC0415
@@ -106,11 +116,8 @@ def as_layer(learner: Learner, *, confidence_level: float) -> "keras.Layer":
         def call(self, features: Any) -> dict[str, Any]:  # noqa: ANN401 - a tensor
             with_one = ops.concatenate([ops.ones_like(features[:, :1]), features], axis=-1)
             outcomes = ops.einsum("mof,if->mio", self.coefficients, with_one)
-            resampled = outcomes[1:]
-            return {
-                "outcome": outcomes[0],
-                "lower": ops.quantile(resampled, tail, axis=0),
-                "upper": ops.quantile(resampled, 1 - tail, axis=0),
-            }
+            effects = outcomes - outcomes[:, :, reference : reference + 1]
+            values = [(each[0], ops.quantile(each[1:], tail, axis=0), ops.quantile(each[1:], 1 - tail, axis=0)) for each in (outcomes, effects)]
+            return dict(zip(OUTPUTS, (*values[0], *values[1]), strict=True))
 
     return Outcomes(name="outcomes")

@@ -6,6 +6,8 @@ if TYPE_CHECKING:
     import keras
 
 Cell = Literal["LSTM", "GRU"]
+HEAD = "head"
+"""The name of the last layer."""
 
 
 def stacked(cell: Cell, *, name: str, samples: int, channels: int, classes: int, units: int = 64, depth: int = 3) -> "keras.Model":
@@ -23,7 +25,7 @@ def stacked(cell: Cell, *, name: str, samples: int, channels: int, classes: int,
             layers.LayerNormalization(axis=1, center=False, scale=False, epsilon=1e-6),
             *(recurrent(units, return_sequences=True) for _ in range(depth - 1)),
             recurrent(units),
-            layers.Dense(classes, activation="softmax"),
+            layers.Dense(classes, activation="softmax", name=HEAD),
         ],
         name=name,
     )

@@ -2,7 +2,8 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from training.quality.fault import Reason
@@ -44,6 +45,7 @@ class Field:
         categories: all values that there are, in the order of their numbers in a model; empty for a number.
         is_integer: whether the number is a count.
         may_be_missing: whether a row without it is still learnt from.
+        other_units: units of another kind that a request may bring, and what a number in them is multiplied by: `umol/L` for a substance in `mg/dL`.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Field:
     categories: tuple[Category, ...] = ()
     is_integer: bool = False
     may_be_missing: bool = False
+    other_units: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raises ValueError where the field contradicts itself."""
@@ -74,7 +77,7 @@ class Field:
         return tuple(category.code for category in self.categories)
 
     def _require_categories(self) -> None:
-        if self.minimum is not None or self.maximum is not None or self.is_integer or self.unit != NO_UNIT:
+        if self.minimum is not None or self.maximum is not None or self.is_integer or self.unit != NO_UNIT or self.other_units:
             message = f"{self.name}: categories have no minimum, no maximum, no unit but {NO_UNIT}, and aren't integers"
             raise ValueError(message)
         _require_unique(f"{self.name}: categories", self.codes)
@@ -118,7 +121,7 @@ class Schema:
         if not self.fields:
             message = f"{self.name}: fields: at least one"
             raise ValueError(message)
-        of_fields = [field.name for field in self.all_fields]
+        of_fields = [each.name for each in self.all_fields]
         others = [] if self.patient is None else [self.patient]
         if self.time is not None and self.time not in of_fields:
             others.append(self.time)
@@ -128,8 +131,8 @@ class Schema:
         if self.time_is_calendar and (self.time is None or self.time in of_fields):
             message = f"{self.name}: time_is_calendar is said of a time that isn't a field"
             raise ValueError(message)
-        for field in self.all_fields:
-            if field.name == self.time and (field.categories or field.may_be_missing):
+        for each in self.all_fields:
+            if each.name == self.time and (each.categories or each.may_be_missing):
                 message = f"{self.name}: time: a field that is the time is a number, and is never missing"
                 raise ValueError(message)
 
@@ -137,7 +140,7 @@ class Schema:
     def columns(self) -> tuple[str, ...]:
         """The columns that are read, in the order that a checked table has them in: patient, time, fields, labels."""
         first = [name for name in (self.patient, self.time) if name is not None]
-        return tuple(dict.fromkeys([*first, *(field.name for field in self.all_fields)]))
+        return tuple(dict.fromkeys([*first, *(each.name for each in self.all_fields)]))
 
     @property
     def all_fields(self) -> tuple[Field, ...]:
@@ -152,7 +155,7 @@ class Schema:
         """
         import pandera.pandas as pa  # noqa: PLC0415 - slow to import
 
-        columns = {field.name: _column(field) for field in self.all_fields}
+        columns = {each.name: _column(each) for each in self.all_fields}
         if self.patient is not None:
             columns[self.patient] = pa.Column(None, nullable=False)
         if self.time is not None and self.time not in columns:

@@ -1,6 +1,7 @@
 """The model card: what a manifest says, for people (M. Mitchell et al., "Model cards for model reporting", FAT* 2019)."""
 
-from medserve.v1 import manifest_output_pb2, manifest_pb2
+from medserve.manifests import says
+from medserve.v1 import manifest_pb2
 from training.report.page import Section, table
 
 
@@ -16,7 +17,7 @@ def card(manifest: manifest_pb2.ModelManifest) -> Section:
         ("not for", "; ".join(use.not_for)),
         ("patients' care", "none may rest on it: it is a technical demonstration" if use.demonstration_only else "within what it is meant for"),
         *((f"takes {given.name}", given.description) for given in manifest.inputs),
-        *((f"says {wanted.name}", _reading(wanted)) for wanted in manifest.outputs),
+        *((f"says {wanted.name}", says(wanted)) for wanted in manifest.outputs),
         ("data", f"{data.name}; {data.source}; licence: {data.license}"),
         ("items", f"{data.training_items} fitted the weights, {data.validation_items} chose among fits, {data.test_items} were held out"),
         ("data's digest", data.digest),
@@ -25,10 +26,3 @@ def card(manifest: manifest_pb2.ModelManifest) -> Section:
         ("weights' digest", manifest.weights_digest),
     ]
     return Section(title="Model card", table=table(("", ""), [row for row in rows if row[1]]))
-
-
-def _reading(spec: manifest_output_pb2.OutputSpec) -> str:
-    if spec.WhichOneof("reading") != "classification":
-        return spec.WhichOneof("reading") or "a tensor"
-    labels = ", ".join(label.code.display for label in spec.classification.labels)
-    return f"one of: {labels}" if spec.classification.exclusive else f"each by itself: {labels}"

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.calibration import bins_of
-from training.evaluate import Figure
 from training.report import plots
 from training.report.page import Plot, Section, table
 from training.report.plots import Band
@@ -19,23 +18,16 @@ Draw = Callable[[int, str], str]
 """Draws a held-out item, by its number, under a title."""
 
 
-def figures(model: Sequence[Figure], baseline: Sequence[Figure], *, baseline_name: str) -> Section:
-    """The model's figures beside the baseline's: both with their intervals, and which is ahead where the intervals part."""
-    rows = []
-    for mine, theirs in zip(model, baseline, strict=True):
-        verdict = "ahead" if mine.lower > theirs.upper else "behind" if mine.upper < theirs.lower else "not told apart"
-        rows.append((mine.name, _with_interval(mine), _with_interval(theirs), verdict))
-    text = (
-        f"Each figure with its {_CONFIDENCE_LEVEL:.0%} interval, on items that nothing else saw.",
-        f"The baseline is {baseline_name}, fitted to the same items.",
-    )
-    return Section(title="How well", text=text, table=table(("", "model", "baseline", "the model is"), rows))
+def sections(probabilities: Probabilities, labels: NDArray[np.int64], names: Sequence[str], *, error: float, point: float | None) -> list[Section]:
+    """What there is to see of probabilities [items, classes]; `error` and `point` as of `calibration` and `discrimination`."""
+    return [calibration(probabilities, labels, error=error), discrimination(probabilities, labels, names, point=point)]
 
 
-def discrimination(probabilities: Probabilities, labels: NDArray[np.int64], names: Sequence[str]) -> Section:
+def discrimination(probabilities: Probabilities, labels: NDArray[np.int64], names: Sequence[str], *, point: float | None = None) -> Section:
     """A receiver operating characteristic for each class against all others, and the confusion matrix.
 
-    `probabilities` is [items, classes], `labels` [items], `names` what each class is called.
+    `probabilities` is [items, classes], `labels` [items], `names` what each class is called, and `point` from which probability on the second of two
+    classes is called.
     """
     from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve  # noqa: PLC0415 - slow to import
 
@@ -47,13 +39,16 @@ def discrimination(probabilities: Probabilities, labels: NDArray[np.int64], name
             false_positive_rate, sensitivity, _ = roc_curve(is_it, probabilities[:, number])
             area = roc_auc_score(is_it, probabilities[:, number])
             curves[f"{names[number]} (area {area:.3f})"] = Band(x=false_positive_rate, y=sensitivity)
-    matrix = confusion_matrix(labels, probabilities.argmax(axis=1), labels=range(len(names)))
+    said = probabilities.argmax(axis=1) if point is None else (probabilities[:, 1] >= point).astype(np.int64)
+    is_case = labels == 1
+    used = None if point is None or is_case.all() or not is_case.any() else (float((said[~is_case] == 1).mean()), float((said[is_case] == 1).mean()))
+    matrix = confusion_matrix(labels, said, labels=range(len(names)))
     rows = [(name, *(str(count) for count in counts)) for name, counts in zip(names, matrix, strict=True)]
     return Section(
         title="What is told from what",
         text=("Rows are what an item is, columns what was said.",),
         table=table(("", *names), rows),
-        plots=(Plot(svg=plots.roc(curves), caption="Sensitivity against 1 - specificity, each class against all others."),) if curves else (),
+        plots=(Plot(svg=plots.roc(curves, used), caption="Sensitivity against 1 - specificity, each class against all others."),) if curves else (),
     )
 
 
@@ -91,7 +86,3 @@ def misread(probabilities: Probabilities, labels: NDArray[np.int64], names: Sequ
         text=(f"{len(wrong)} of {len(labels)} held-out items were misread; these are the ones that the model was surest of.",),
         plots=tuple(Plot(svg=draw(item, title), caption=title) for item, title in titles.items()),
     )
-
-
-def _with_interval(figure: Figure) -> str:
-    return f"{figure.value:.4f} ({figure.lower:.4f} to {figure.upper:.4f}, {figure.interval_method})"

@@ -122,6 +122,24 @@ def images(pixels: Sequence[NDArray[Any]], titles: Sequence[str]) -> str:
     return figure()
 
 
+def agreement(band: Band, *, unit: str) -> str:
+    """What was predicted against what was found, both in `unit`; the bounds are of what was found."""
+    with _figure(f"predicted ({unit})", f"found ({unit})") as (axes, figure):
+        ends = [float(min(band.x.min(), band.y.min())), float(max(band.x.max(), band.y.max()))]
+        axes.plot(ends, ends, color=_GREY, linewidth=0.8, label="as predicted")
+        _errors(axes, band, 0, "found")
+        axes.legend(loc="upper left")
+    return figure()
+
+
+def levels(band: Band, *, x: str, y: str) -> str:
+    """A figure `y` with its interval, by the level of `x`."""
+    with _figure(x, y) as (axes, figure):
+        _errors(axes, band, 0, y)
+        axes.set_xlim(0, None)
+    return figure()
+
+
 def history(epochs: Mapping[str, Sequence[float]]) -> str:
     """How the fit went: a value for each epoch, by name."""
     with _figure("epoch", "") as (axes, figure):

@@ -114,7 +114,7 @@ def test_a_forecast_output_is_one_forecast_for_each_variable() -> None:
     assert second.interval == IntervalEnds(lower=(1, 3, 5), upper=(3, 5, 7), confidence_level=0.9)
 
 
-@pytest.mark.parametrize(("score", "is_novel"), [(2.5, True), (2.0, False), (0.0, False)])
+@pytest.mark.parametrize(("score", "is_novel"), [(2.5, True), (math.inf, True), (2.0, False), (0.0, False)])
 def test_above_its_threshold_a_novelty_is_a_warning_before_all_others(*, score: float, is_novel: bool) -> None:
     said = Caution(reason="FEATURE_MISSING", message="m")
 

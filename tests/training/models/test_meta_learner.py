@@ -56,11 +56,13 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(trial: Trial) -> None:
     features, options, outcomes, expected = trial
     learner = meta_learner.fit(features, options, outcomes, shares=SHARES, members=100, seed=1)
 
-    answer = {name: np.asarray(value) for name, value in meta_learner.as_layer(learner, confidence_level=0.95)(np.float32(features)).items()}
+    answer = {
+        name: np.asarray(value) for name, value in meta_learner.as_layer(learner, reference=0, confidence_level=0.95)(np.float32(features)).items()
+    }
 
     # One trial's draw moves all patients together: far from half, and not all of them.
-    assert ((answer["lower"] <= expected) & (expected <= answer["upper"])).mean() > 0.8
-    assert (answer["upper"] - answer["lower"]).mean() < 5
+    assert ((answer["outcome_lower"] <= expected) & (expected <= answer["outcome_upper"])).mean() > 0.8
+    assert (answer["outcome_upper"] - answer["outcome_lower"]).mean() < 5
 
 
 def test_the_same_seed_learns_the_same(trial: Trial) -> None:
@@ -79,7 +81,7 @@ def test_the_layer_says_what_the_learner_does_also_when_it_was_saved(tmp_path: A
     learner = Learner(coefficients=random.normal(size=(41, 4, 6)))
     features = random.normal(size=(9, 5)).astype(np.float32)
     given = keras.Input((5,), name="features")
-    model = keras.Model(given, meta_learner.as_layer(learner, confidence_level=0.9)(given))
+    model = keras.Model(given, meta_learner.as_layer(learner, reference=0, confidence_level=0.9)(given))
     model.export(str(tmp_path / "1"), verbose=False)
 
     saved = tf.saved_model.load(str(tmp_path / "1"))
@@ -87,8 +89,8 @@ def test_the_layer_says_what_the_learner_does_also_when_it_was_saved(tmp_path: A
 
     outcomes = learner.outcomes(features)
     assert np.asarray(answer["outcome"]) == pytest.approx(outcomes[0], abs=1e-5)
-    assert np.asarray(answer["lower"]) == pytest.approx(np.quantile(outcomes[1:], 0.05, axis=0), abs=1e-5)
-    assert np.asarray(answer["upper"]) == pytest.approx(np.quantile(outcomes[1:], 0.95, axis=0), abs=1e-5)
+    assert np.asarray(answer["outcome_lower"]) == pytest.approx(np.quantile(outcomes[1:], 0.05, axis=0), abs=1e-5)
+    assert np.asarray(answer["outcome_upper"]) == pytest.approx(np.quantile(outcomes[1:], 0.95, axis=0), abs=1e-5)
 
 
 def test_an_option_that_hardly_anybody_was_given_cant_be_learnt(trial: Trial) -> None:

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from medserve.v1 import coding_pb2, manifest_output_pb2
 from training.gates import Verdict
 from training.jobs import JOBS
 from training.report import page, plots
@@ -93,7 +94,18 @@ def test_the_card_says_what_a_model_is_for_and_is_not_for(name: str) -> None:
     assert rows["meant for"] == facts.intended_use.purpose
     assert "Any patient's care" in rows["not for"]
     assert rows["items"].startswith("450 fitted the weights")
-    assert all(label.code.display in rows["says probabilities"] for label in facts.outputs[0].classification.labels)
+
+
+def test_a_card_says_what_each_output_is_read_as() -> None:
+    facts = JOBS["digits"].facts()
+    label = manifest_output_pb2.Label(code=coding_pb2.Coding(display="digit 1"))
+    facts.outputs.add(name="probabilities", classification=manifest_output_pb2.Classification(exclusive=True, labels=[label]))
+    facts.outputs.add(name="novelty", novelty=manifest_output_pb2.NoveltyReading(method="distance", threshold=2.5))
+
+    rows = {row[0]: row[1] for row in (card(facts).table or pytest.fail("no table")).rows}
+
+    assert rows["says probabilities"] == "one of digit 1"
+    assert rows["says novelty"] == "how unlike the training data the item is: distance, novel above 2.5"
 
 
 def test_a_card_of_what_was_not_published_says_so() -> None:

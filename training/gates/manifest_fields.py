@@ -44,7 +44,9 @@ def missing_fields(manifest: Manifest) -> list[str]:
 
 
 def _of_tensors(manifest: Manifest) -> Iterator[str]:
-    specs: list[tuple[str, manifest_input_pb2.InputSpec | manifest_output_pb2.OutputSpec]] = [(f"inputs[{i}]", spec) for i, spec in enumerate(manifest.inputs)]
+    specs: list[tuple[str, manifest_input_pb2.InputSpec | manifest_output_pb2.OutputSpec]] = [
+        (f"inputs[{i}]", spec) for i, spec in enumerate(manifest.inputs)
+    ]
     specs += [(f"outputs[{i}]", spec) for i, spec in enumerate(manifest.outputs)]
     for path, spec in specs:
         if not spec.name:

@@ -65,6 +65,7 @@ class Evidence:
 
     Attributes:
         figures: on held-out data, by name.
+        baseline: the same figures of what the model is held against.
         stable_version: the version that the label stable names now; None where there is none.
         paired: the candidate beside that version, by the figure's name.
         subgroups: by the figure's name, by attribute (such as sex), by level.
@@ -74,6 +75,7 @@ class Evidence:
     """
 
     figures: Mapping[str, Measured] = field(default_factory=dict)
+    baseline: Mapping[str, Measured] = field(default_factory=dict)
     stable_version: int | None = None
     paired: Mapping[str, Scores | Resamples] = field(default_factory=dict)
     subgroups: Mapping[str, Mapping[str, Mapping[str, Group]]] = field(default_factory=dict)

@@ -1,0 +1,57 @@
+"""A table from a pickle of a package: a pickle may name any code to run, so only what a table is made of is let in."""
+
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# What pandas' and numpy's own pickles of a table name, in the versions that have been seen.
+_PARTS = {
+    "builtins": {"slice"},
+    "numpy": {"dtype", "ndarray"},
+    "numpy.core.multiarray": {"_reconstruct", "scalar"},
+    "numpy.core.numeric": {"_frombuffer"},
+    "numpy._core.multiarray": {"_reconstruct", "scalar"},
+    "numpy._core.numeric": {"_frombuffer"},
+    "pandas._libs.arrays": {"__pyx_unpickle_NDArrayBacked"},
+    "pandas._libs.internals": {"_unpickle_block"},
+    "pandas.core.arrays.categorical": {"Categorical"},
+    "pandas.core.dtypes.dtypes": {"CategoricalDtype"},
+    "pandas.core.frame": {"DataFrame"},
+    "pandas.core.indexes.base": {"Index", "_new_Index"},
+    "pandas.core.indexes.range": {"RangeIndex"},
+    "pandas.core.internals.managers": {"BlockManager"},
+}
+
+
+class _OfTables(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - pickle's
+        if name not in _PARTS.get(module, set()):
+            message = f"{module}.{name} is no part of a table"
+            raise pickle.UnpicklingError(message)
+        # numpy 2 has moved what numpy 1 pickled.
+        return super().find_class(module.replace("numpy.core.", "numpy._core."), name)
+
+
+def read(file: Path) -> "pd.DataFrame":
+    """The table in a pickle. Raises ValueError where it holds anything else, and runs none of it; OSError where it can't be read."""
+    import pandas as pd  # noqa: PLC0415 - slow to import
+
+    try:
+        with file.open("rb") as stream:
+            found = _OfTables(stream).load()
+    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, TypeError) as error:
+        # Pickle's own errors quote the pickle; what was refused is named by ours.
+        why = (
+            str(error)
+            if isinstance(error, pickle.UnpicklingError) and str(error).endswith("is no part of a table")
+            else "it is damaged, or no pickle"
+        )
+        message = f"{file.name}: {why}"
+        raise ValueError(message) from None
+    if not isinstance(found, pd.DataFrame):
+        message = f"{file.name}: it holds no table"
+        raise ValueError(message)  # noqa: TRY004 - what a file holds isn't a type that a caller gave
+    return found

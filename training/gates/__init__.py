@@ -1,0 +1,54 @@
+"""What a version must show before it is published, declared by its job: `judge(gates, evidence)` says of each gate whether it is passed and why.
+
+A gate that can't be judged, because the evidence for it is missing or is not a number, is not passed: nothing is published by default.
+"""
+
+from collections.abc import Sequence
+
+from training.gates.comparison import NotBehindBaseline, NotWorse, SubgroupGap
+from training.gates.evidence import Evidence, Group, Measured, Resamples, Scores
+from training.gates.figure import Ceiling, Floor
+from training.gates.serving import Latency, ManifestComplete, TrainToServe
+from training.gates.verdict import Verdict
+
+__all__ = [
+    "Ceiling",
+    "Evidence",
+    "Floor",
+    "Gate",
+    "Group",
+    "Latency",
+    "ManifestComplete",
+    "Measured",
+    "NotBehindBaseline",
+    "NotEarned",
+    "NotWorse",
+    "Resamples",
+    "Scores",
+    "SubgroupGap",
+    "TrainToServe",
+    "Verdict",
+    "judge",
+    "require",
+]
+
+Gate = Floor | Ceiling | NotWorse | NotBehindBaseline | SubgroupGap | Latency | TrainToServe | ManifestComplete
+
+
+class NotEarned(ValueError):
+    """At least one gate isn't passed; the message has them all."""
+
+
+def judge(gates: Sequence[Gate], evidence: Evidence) -> list[Verdict]:
+    """A verdict for each gate, in their order. Raises ValueError where there is no gate: what nobody asks anything of has earned nothing."""
+    if not gates:
+        raise ValueError("a job declares at least one gate: what nobody asks anything of has earned nothing")
+    return [gate.judge(evidence) for gate in gates]
+
+
+def require(verdicts: Sequence[Verdict]) -> None:
+    """Raises NotEarned, which says of each gate that isn't passed why. Raised within `training.publish.publish`, nothing is published."""
+    failed = [verdict for verdict in verdicts if not verdict.passed]
+    if failed or not verdicts:
+        message = "\n".join(["nothing published:", *(f"  {verdict.gate}: {verdict.reason}" for verdict in failed)])
+        raise NotEarned(message)

@@ -1,0 +1,54 @@
+"""HIV: four treatments, ranked for a patient by the CD4 cells that are expected after 20 weeks, learnt from a randomised trial."""
+
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from medserve.v1 import coding_pb2, manifest_pb2
+from training import record_input
+from training.data.actg175 import OPTIONS, SCHEMA, load_actg175
+from training.features import Log1p, Normalise, Recipe
+from training.gates import Floor
+from training.job import Job
+from training.tasks.treatment import Treatment
+
+_FIELDS = tuple(field.name for field in SCHEMA.fields)
+_CODES = ("zidovudine", "zidovudine-didanosine", "zidovudine-zalcitabine", "didanosine")
+
+
+def _facts() -> manifest_pb2.ModelManifest:
+    return manifest_pb2.ModelManifest(
+        task=manifest_pb2.TASK_TREATMENT,
+        display_name="HIV: treatments by expected CD4 cells",
+        description="Ranks four treatments by the CD4 cells that are expected after 20 weeks, each with its effect against zidovudine and intervals.",
+        intended_use=manifest_pb2.IntendedUse(
+            purpose="Shows how a record becomes a ranking of treatments, and tests it.",
+            not_for=["Any patient's care", "Today's treatments: the trial is of 1991 to 1994, and none of its arms is given alone now"],
+            demonstration_only=True,
+        ),
+        inputs=[record_input.input_spec(SCHEMA, description="Who the patient is and what was measured before the treatment.")],
+    )
+
+
+def _write_sample(folder: Path, stem: str, values: NDArray[Any]) -> Path:
+    return record_input.write_sample(SCHEMA, folder, stem, values)
+
+
+HIV_TREATMENT = Job(
+    name="hiv-treatment",
+    load=load_actg175,
+    task=Treatment(
+        system="urn:medserve:actg175",
+        options=dict(zip(_CODES, OPTIONS, strict=True)),
+        outcome=coding_pb2.Coding(system="LN", code="24467-3", display="CD4 cells after 20 weeks"),
+        unit="/uL",
+        shares=(0.25, 0.25, 0.25, 0.25),
+        columns=_FIELDS,
+        recipe=Recipe(steps=(Log1p(columns=("days_of_treatment_before", "cd8")), Normalise(by="standard"))),
+    ),
+    facts=_facts,
+    # What each other arm of the trial had over zidovudine alone was 40 cells and more. Whether choosing beats the best arm, the report says.
+    floor=Floor(figure="gain_over_zidovudine", least=30),
+    write_sample=_write_sample,
+)

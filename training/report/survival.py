@@ -1,0 +1,31 @@
+"""What a report says of predicted survival."""
+
+from collections.abc import Mapping
+
+from training.evaluate import Figure
+from training.report import plots
+from training.report.figures import with_interval
+from training.report.page import Plot, Section
+from training.report.plots import Band
+
+
+def calibration(band: Band, *, days: float, error: float) -> Section:
+    """The predicted chance of the event by a day against what Kaplan and Meier found, in groups of equally many patients."""
+    return Section(
+        title="Whether chances hold",
+        text=(f"By day {days:g}, in {len(band.x)} groups of equally many patients; they are off by {error:.4f} in the mean.",),
+        plots=(Plot(svg=plots.reliability({"model": band}), caption=f"Predicted chance of the event by day {days:g}, and the share that had it."),),
+    )
+
+
+def groups(curves: Mapping[str, Band]) -> Section:
+    """What became of patients by the risk that was predicted of them."""
+    caption = "The share without the event over time (Kaplan-Meier), by predicted risk: thirds of the validation patients."
+    return Section(title="What became of whom", plots=(Plot(svg=plots.survival(curves), caption=caption),))
+
+
+def naive(brier: Figure) -> Section:
+    """What there would be without a model."""
+    return Section(
+        title="Without a model", text=(f"The same curve for everybody, of the training patients, has {brier.name} {with_interval(brier)}.",)
+    )

@@ -1,0 +1,220 @@
+"""Which of some classes an item is of: calibrated probabilities, a conformal set, and how unlike the training data the item is."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medserve.v1 import coding_pb2, manifest_output_pb2, tensor_pb2
+from training import calibration
+from training.baseline import Baseline
+from training.evaluate import Figure
+from training.evidence import conformal, decision_curve, novelty, robustness, subgroups
+from training.evidence.resampling import Bootstrap
+from training.evidence.robustness import Perturbation
+from training.fitting.plan import Plan
+from training.gates.evidence import Measured
+from training.report import classification as report
+from training.report import evidence as evidence_report
+from training.report.page import Section
+from training.tasks import classification_figures, network
+from training.tasks.task import Bench, Trained
+
+if TYPE_CHECKING:
+    import keras
+
+    from training.job import Dataset, Part
+
+PROBABILITIES, NOVELTY = "probabilities", "novelty"
+
+Draw = Callable[[NDArray[Any], str], str]
+"""Draws one item's inputs under a title; returns SVG."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Classification:
+    """Learns exclusive classes with a network that ends in a softmax.
+
+    Attributes:
+        system: the coding system of the classes.
+        classes: each class's code to its name for people, in the order of the network's last layer.
+        build: makes the network, preprocessing included, from a request's tensor to probabilities. It is given the items that the weights will be
+            fitted to, and no others, for what is fitted beforehand, such as a normalisation.
+        plan: how it is fitted.
+        baseline: what the model is held against.
+        draw: for the report's misread items; None where an item is no picture.
+        features_before: the layer whose input novelty is measured on; None for a model that gives none.
+        conformal_level: the share of items whose conformal set holds their class.
+        wanted_sensitivity: of two classes, of the second: the operating point is the most specific one that has it on validation items; None takes
+            the one of the greatest Youden index.
+        perturbations: what robustness is measured under.
+        other_items: real items that aren't of this kind, [items, …] as a request would send them, by name: novelty is to tell them.
+    """
+
+    system: str
+    classes: Mapping[str, str]
+    build: Callable[["Part"], "keras.Model"]
+    plan: Plan
+    baseline: Baseline
+    draw: Draw | None = None
+    features_before: str | None = None
+    conformal_level: float = 0.9
+    wanted_sensitivity: float | None = None
+    perturbations: tuple[Perturbation, ...] = ()
+    other_items: Mapping[str, Callable[[], NDArray[Any]]] = field(default_factory=dict)
+
+    @property
+    def seed(self) -> int:
+        """Of every random choice."""
+        return self.plan.seed
+
+    @property
+    def epochs(self) -> int:
+        """How often each item is seen."""
+        return self.plan.epochs
+
+    def kinds(self, targets: NDArray[Any]) -> list[str]:
+        """`label-` and the class's code."""
+        codes = list(self.classes)
+        return [f"label-{codes[target]}" for target in targets]
+
+    def train(self, data: "Dataset", bench: Bench) -> Trained:
+        """Fits, calibrates, sets thresholds on validation items, and measures on held-out ones."""
+        fitted = network.fitted(lambda: self.build(data.training), self.plan, data, bench)
+        temperature = calibration.fit_temperature(network.predicted(fitted, data.validation.inputs), data.validation.targets)
+        bench.say(f"calibrated on {len(data.validation)} validation items: temperature {temperature:.3f}")
+        calibrated = calibration.calibrated(fitted, temperature)
+        model, threshold = self._served(fitted, calibrated, data)
+        # Of the same validation items as the temperature, which is one number: what the sets hold is measured on items that set nothing.
+        validated = network.predicted(calibrated, data.validation.inputs)
+        sets = conformal.fit_label_sets(validated, data.validation.targets, confidence_level=self.conformal_level)
+        said = classification_figures.Said(
+            validated=validated, held_out=network.predicted(calibrated, data.held_out.inputs), wanted_sensitivity=self.wanted_sensitivity
+        )
+        figures = said.figures(data, seed=self.seed)
+        for figure in figures:
+            bench.say(f"held-out {figure}")
+        error = calibration.expected_calibration_error(said.held_out, data.held_out.targets)
+        bench.say(f"held-out expected calibration error {error:.4f}")
+        baseline = self._baseline(data)
+        bench.say(f"baseline, {self.baseline.name}: {', '.join(f'{figure.name} {figure.value:.4f}' for figure in baseline)}")
+        novel = self._novelty_figures(model, threshold, data)
+        coverage = conformal.coverage(sets, said.held_out, data.held_out.targets)
+        for figure in (*coverage, *(each for of_other in novel.values() for each in of_other)):
+            bench.say(f"held-out {figure}")
+        levels = self._by_level(said.held_out, data)
+        sections = (
+            *report.sections(said.held_out, data.held_out.targets, list(self.classes.values()), error=error, point=said.point(data)),
+            *self._benefit(said.held_out, data),
+            *evidence_report.certainty(coverage, novel, level=self.conformal_level),
+            *evidence_report.by_level(levels),
+            *evidence_report.robustness(self._robustness(calibrated, data)),
+            *(() if self.draw is None else (self._misread(said.held_out, data, self.draw),)),
+        )
+        return Trained(
+            model=model,
+            outputs=self._outputs(sets, said.point(data), error, threshold),
+            figures=tuple(figures),
+            baseline=tuple(baseline),
+            baseline_name=self.baseline.name,
+            sections=sections,
+            measured={"ece": Measured(value=error), "conformal_coverage": _measured(coverage[0])},
+            subgroups={"accuracy": subgroups.for_gates(levels)},
+        )
+
+    def _served(self, fitted: "keras.Model", calibrated: "keras.Model", data: "Dataset") -> tuple["keras.Model", float | None]:
+        """The model with all of its outputs, and above which distance an item counts as novel."""
+        import keras  # noqa: PLC0415 - it takes seconds
+
+        outputs = {PROBABILITIES: calibrated.outputs[0]}
+        if self.features_before is None:
+            return keras.Model(fitted.inputs[0], outputs, name=fitted.name), None
+        features = novelty.before(fitted, self.features_before)
+        measure = novelty.fit(network.predicted(features, data.training.inputs), data.training.targets)
+        outputs[NOVELTY] = measure.as_layer(NOVELTY)(features.outputs[0])
+        threshold = novelty.threshold(measure.distance(network.predicted(features, data.validation.inputs)))
+        return keras.Model(fitted.inputs[0], outputs, name=fitted.name), threshold
+
+    def _baseline(self, data: "Dataset") -> list[Figure]:
+        asked = np.concatenate([data.validation.inputs, data.held_out.inputs])
+        theirs = self.baseline.probabilities(data.training.inputs, data.training.targets, asked, classes=len(self.classes))
+        validated, held_out = theirs[: len(data.validation)], theirs[len(data.validation) :]
+        said = classification_figures.Said(validated=validated, held_out=held_out, wanted_sensitivity=self.wanted_sensitivity)
+        return said.figures(data, seed=self.seed)
+
+    def _novelty_figures(self, model: "keras.Model", threshold: float | None, data: "Dataset") -> dict[str, list[Figure]]:
+        """By the name of each set of other items."""
+        if threshold is None or not self.other_items:
+            return {}
+        own = network.predicted(model, data.held_out.inputs)[NOVELTY][:, 0]
+        others = {name: network.predicted(model, load())[NOVELTY][:, 0] for name, load in self.other_items.items()}
+        return {name: novelty.figures(own, other, threshold) for name, other in others.items()}
+
+    def _benefit(self, said: NDArray[Any], data: "Dataset") -> list[Section]:
+        """Of two classes."""
+        is_case = data.held_out.targets == 1
+        if len(self.classes) != 2 or is_case.all() or not is_case.any():  # noqa: PLR2004
+            return []
+        bootstrap = Bootstrap(items=len(is_case), seed=self.seed, groups=data.held_out.patients, resamples=200)
+        return [evidence_report.benefit(decision_curve.curves(is_case, {"model": said[:, 1].astype(np.float64)}, bootstrap))]
+
+    def _by_level(self, said: NDArray[Any], data: "Dataset") -> list[subgroups.Level]:
+        is_right = said.argmax(axis=1) == data.held_out.targets
+        bootstrap = Bootstrap(items=len(said), seed=self.seed, groups=data.held_out.patients)
+        return subgroups.by_level("accuracy", lambda rows: float(is_right[rows].mean()), data.held_out.attributes, bootstrap)
+
+    def _robustness(self, calibrated: "keras.Model", data: "Dataset") -> list[robustness.Robustness]:
+        if not self.perturbations:
+            return []
+        labels = data.held_out.targets
+        return robustness.measure(
+            "accuracy",
+            lambda said, rows: float((said[rows].argmax(axis=1) == labels[rows]).mean()),
+            lambda inputs: network.predicted(calibrated, inputs),
+            inputs=data.held_out.inputs,
+            perturbations=self.perturbations,
+            bootstrap=Bootstrap(items=len(labels), seed=self.seed, groups=data.held_out.patients, resamples=200),
+        )
+
+    def _misread(self, said: NDArray[Any], data: "Dataset", draw: Draw) -> Section:
+        inputs = data.held_out.inputs
+        return report.misread(said, data.held_out.targets, list(self.classes.values()), lambda item, title: draw(inputs[item], title))
+
+    def _outputs(
+        self, sets: conformal.LabelSets, point: float | None, error: float, threshold: float | None
+    ) -> tuple[manifest_output_pb2.OutputSpec, ...]:
+        labels = [
+            manifest_output_pb2.Label(
+                code=coding_pb2.Coding(system=self.system, code=code, display=display), conformal_threshold=limit, operating_point=operating_point
+            )
+            for (code, display), limit, operating_point in zip(self.classes.items(), sets.thresholds, _points(point, len(self.classes)), strict=True)
+        ]
+        probabilities = manifest_output_pb2.OutputSpec(
+            name=PROBABILITIES,
+            data_type=tensor_pb2.DATA_TYPE_FLOAT32,
+            shape=[len(labels)],
+            classification=manifest_output_pb2.Classification(
+                exclusive=True,
+                labels=labels,
+                calibration=manifest_output_pb2.Calibration(method="temperature", expected_calibration_error=error),
+                conformal_confidence_level=sets.confidence_level,
+            ),
+        )
+        return (probabilities,) if threshold is None else (probabilities, novelty_output(threshold))
+
+
+def novelty_output(threshold: float) -> manifest_output_pb2.OutputSpec:
+    """The output `novelty`, float32 [1], and above what an item is out of distribution."""
+    reading = manifest_output_pb2.NoveltyReading(method=novelty.METHOD, threshold=threshold)
+    return manifest_output_pb2.OutputSpec(name=NOVELTY, data_type=tensor_pb2.DATA_TYPE_FLOAT32, shape=[1], novelty=reading)
+
+
+def _points(point: float | None, classes: int) -> Sequence[float | None]:
+    """Of two classes, the second from `point` on, and otherwise the first."""
+    return [None] * classes if point is None else [float(np.nextafter(1 - point, 2)), point]
+
+
+def _measured(figure: Figure) -> Measured:
+    return Measured(value=figure.value, lower=figure.lower, upper=figure.upper)

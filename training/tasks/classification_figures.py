@@ -1,0 +1,65 @@
+"""The figures of a classification: the same for a model and for what it is held against."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.evaluate import Figure, evaluate, macro_f1
+from training.evidence import discrimination, resampling
+from training.evidence.operating_point import OperatingPoint, for_sensitivity, youden
+from training.evidence.resampling import Bootstrap
+
+if TYPE_CHECKING:
+    from training.job import Dataset, Part
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Said:
+    """Probabilities of validation and of held-out items, each [items, classes]; the first choose the operating point of two classes."""
+
+    validated: NDArray[Any]
+    held_out: NDArray[Any]
+    wanted_sensitivity: float | None = None
+
+    def point(self, data: "Dataset") -> float | None:
+        """The probability from which the second of two classes is called; None where there are more, or validation items of one only."""
+        point = self._point(data)
+        return None if point is None else point.threshold
+
+    def figures(self, data: "Dataset", *, seed: int) -> list[Figure]:
+        """Accuracy and macro F1; of two classes, also the areas, Brier's score, and sensitivity and specificity of the second at the operating point.
+
+        Intervals are by patient where items are known to be of the same one.
+        """
+        found = _of_all_classes(self.held_out, data.held_out, seed)
+        point, is_case = self._point(data), data.held_out.targets == 1
+        if point is None or is_case.all() or not is_case.any():
+            return found
+        bootstrap = Bootstrap(items=len(is_case), seed=seed, groups=data.held_out.patients)
+        return [*found, *discrimination.figures(is_case, self.held_out[:, 1].astype(np.float64), point, bootstrap)]
+
+    def _point(self, data: "Dataset") -> OperatingPoint | None:
+        is_case = data.validation.targets == 1
+        if self.held_out.shape[1] != 2 or is_case.all() or not is_case.any():  # noqa: PLR2004 - of two classes
+            return None
+        scores = self.validated[:, 1].astype(np.float64)
+        return youden(is_case, scores) if self.wanted_sensitivity is None else for_sensitivity(is_case, scores, wanted=self.wanted_sensitivity)
+
+
+def _of_all_classes(probabilities: NDArray[Any], part: "Part", seed: int) -> list[Figure]:
+    labels = part.targets
+    if part.patients is None:
+        return evaluate(probabilities, labels, seed=seed)
+    said, classes, present = probabilities.argmax(axis=1), probabilities.shape[1], np.unique(labels)
+    bootstrap = Bootstrap(items=len(labels), seed=seed, groups=part.patients)
+
+    def f1(rows: NDArray[np.int64]) -> float:
+        confusion = np.bincount(labels[rows] * classes + said[rows], minlength=classes * classes)
+        return float(macro_f1(confusion.reshape(classes, classes), present))
+
+    return [
+        resampling.figure("accuracy", lambda rows: float((said[rows] == labels[rows]).mean()), bootstrap),
+        resampling.figure("macro_f1", f1, bootstrap),
+    ]

@@ -1,0 +1,78 @@
+"""What every task takes and gives."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from numpy.typing import NDArray
+
+from medserve.v1 import manifest_output_pb2
+from training.evaluate import Figure
+from training.gates.evidence import Group, Measured
+from training.report.page import Section
+
+if TYPE_CHECKING:
+    import keras
+
+    from training.job import Dataset
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bench:
+    """Where a task works.
+
+    Attributes:
+        say: is told how it goes.
+        epochs: instead of the plan's own; None for that.
+        checkpoints: the folder that a fit which was killed goes on from; None keeps none.
+    """
+
+    say: Say
+    epochs: int | None = None
+    checkpoints: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Trained:
+    """What came of the data.
+
+    Attributes:
+        model: the network as it is served, preprocessing and calibration included: one input, and a dictionary of outputs.
+        outputs: what the manifest says of each output, thresholds included; in an order for people.
+        figures: on held-out items; the floor's is among them.
+        baseline: the same figures, in the same order, of what the model is held against.
+        baseline_name: for people.
+        measured: other figures that a gate may ask for, by name.
+        subgroups: as `gates.evidence.Evidence` has them.
+        sections: of the report, but for the figures.
+    """
+
+    model: "keras.Model"
+    outputs: tuple[manifest_output_pb2.OutputSpec, ...]
+    figures: tuple[Figure, ...]
+    baseline: tuple[Figure, ...]
+    baseline_name: str
+    sections: tuple[Section, ...]
+    measured: Mapping[str, Measured] = field(default_factory=dict)
+    subgroups: Mapping[str, Mapping[str, Mapping[str, Group]]] = field(default_factory=dict)
+
+
+class Task(Protocol):
+    """Diagnosis, prediction, treatment: what they have in common."""
+
+    @property
+    def seed(self) -> int:
+        """Of every random choice."""
+
+    @property
+    def epochs(self) -> int:
+        """How often each item is seen; 1 for what isn't fitted by epochs."""
+
+    def train(self, data: "Dataset", bench: Bench) -> Trained:
+        """Learns from training and validation items, and measures on held-out ones. Raises ValueError where the data isn't what the task learns."""
+
+    def kinds(self, targets: NDArray[Any]) -> list[str]:
+        """What kind of item each is, to choose samples by and to name them: letters, digits and `-`."""

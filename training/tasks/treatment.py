@@ -1,0 +1,162 @@
+"""Which of some options is expected to help a patient most, learnt from a randomised trial: outcomes, effects, and intervals of both."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medserve.v1 import coding_pb2, manifest_output_pb2, tensor_pb2
+from training.evaluate import Figure
+from training.evidence import novelty, treatment
+from training.evidence.treatment import PolicyValue, Scored
+from training.features import Fitted, Recipe
+from training.models import meta_learner
+from training.record_input import RECORD
+from training.report import treatment as report
+from training.report.page import Section
+from training.tasks import network
+from training.tasks.classification import NOVELTY, novelty_output
+from training.tasks.task import Bench, Trained
+
+if TYPE_CHECKING:
+    import keras
+
+    from training.job import Dataset
+
+OUTCOME, EFFECT = "outcome", "effect"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Treatment:
+    """Learns the outcome under each option; targets are structured, with `option`, its place, and `outcome`.
+
+    Attributes:
+        system: the coding system of the options.
+        options: each option's code to its name for people; the first is what effects are measured against.
+        outcome: what is measured, as a concept.
+        unit: the outcome's, in UCUM.
+        lower_is_better: whether a smaller outcome is the better one.
+        shares: the chance that the trial gave each option with.
+        columns: the record's, in order.
+        recipe: from the record to the features that outcomes are linear in; without gaps.
+        confidence_level: of the intervals.
+        seed: of every random choice.
+    """
+
+    system: str
+    options: Mapping[str, str]
+    outcome: coding_pb2.Coding
+    unit: str
+    lower_is_better: bool = False
+    shares: tuple[float, ...]
+    columns: tuple[str, ...]
+    recipe: Recipe
+    confidence_level: float = 0.95
+    seed: int = 2
+
+    @property
+    def epochs(self) -> int:
+        """There are none: the regressions have a solution."""
+        return 1
+
+    def kinds(self, targets: NDArray[Any]) -> list[str]:
+        """`given-` and the option's code."""
+        codes = list(self.options)
+        return [f"given-{codes[place]}" for place in targets["option"]]
+
+    def train(self, data: "Dataset", bench: Bench) -> Trained:
+        """Learns from training patients, and values its choices on held-out ones."""
+        features = self.recipe.fit(self.columns, data.training.inputs, data.training.targets["outcome"], seed=self.seed)
+        shares = np.array(self.shares)
+        option, outcome, numbers = data.training.targets["option"], data.training.targets["outcome"], features.transform(data.training.inputs)
+        learner = meta_learner.fit(numbers, option, outcome, shares=shares, seed=self.seed)
+        learnt_from = meta_learner.pseudo_outcomes(numbers, option, outcome, shares=shares, seed=self.seed)
+        model, threshold = self._served(learner, features, data)
+        said = network.predicted(model, data.held_out.inputs)
+        trial = treatment.scored(
+            features.transform(data.held_out.inputs),
+            data.held_out.targets["option"],
+            data.held_out.targets["outcome"],
+            shares=shares,
+            options=tuple(self.options.values()),
+            seed=self.seed,
+            higher_is_better=not self.lower_is_better,
+            confidence_level=self.confidence_level,
+        )
+        best = np.argmin if self.lower_is_better else np.argmax
+        value = treatment.policy_value(trial, best(said[OUTCOME], axis=1))
+        figures = self._figures(value)
+        # The sceptic gives everybody what was best in the training patients' mean.
+        favourite = int(best(learnt_from.mean(axis=0)))
+        sceptic = treatment.policy_value(trial, np.full(len(data.held_out), favourite))
+        baseline = self._figures(sceptic)
+        name = f"{trial.options[favourite]} for everybody, which was best among the training patients"
+        for figure in figures:
+            bench.say(f"held-out {figure}")
+        bench.say(f"baseline, {name}: {', '.join(f'{figure.name} {figure.value:.4g}' for figure in baseline)}")
+        bench.say(f"held-out: {value}")
+        return Trained(
+            model=model,
+            outputs=self._outputs(threshold),
+            figures=tuple(figures),
+            baseline=tuple(baseline),
+            baseline_name=name,
+            sections=self._sections(trial, value, said[EFFECT]),
+        )
+
+    def _served(self, learner: meta_learner.Learner, features: Fitted, data: "Dataset") -> tuple["keras.Model", float]:
+        """The model with all of its outputs, and above which distance a patient counts as novel."""
+        import keras  # noqa: PLC0415 - it takes seconds
+
+        record = keras.Input((len(self.columns),), dtype="float32", name=RECORD)
+        hidden = features.as_layer()(record)
+        outputs = dict(meta_learner.as_layer(learner, reference=0, confidence_level=self.confidence_level)(hidden))
+        measure = novelty.fit(features.transform(data.training.inputs))
+        outputs[NOVELTY] = measure.as_layer(NOVELTY)(hidden)
+        threshold = novelty.threshold(measure.distance(features.transform(data.validation.inputs)))
+        return keras.Model(record, outputs, name="treatment"), threshold
+
+    def _figures(self, value: PolicyValue) -> list[Figure]:
+        """The value of a policy, and its gain over the reference for everybody."""
+        reference = next(iter(self.options.values()))
+        return [value.policy, value.gains[reference]]
+
+    def _sections(self, trial: Scored, value: PolicyValue, effects: NDArray[Any]) -> tuple[Section, ...]:
+        reference = trial.options[0]
+        slopes, calibration = [], {}
+        for place, name in enumerate(trial.options[1:], start=1):
+            predicted = effects[:, place].astype(np.float64)
+            # Options that the model gives the same effect to everybody have nothing to hold.
+            if np.ptp(predicted) > 0:
+                slopes.append((name, treatment.effect_slope(trial, predicted, option=name, reference=reference)))
+                calibration[name] = treatment.effect_calibration(trial, predicted, option=name, reference=reference)
+        return (
+            report.policy(value),
+            report.average_effects(treatment.average_effects(trial, reference=reference), unit=self.unit, reference=reference),
+            report.effects_hold(slopes, calibration, unit=self.unit),
+        )
+
+    def _outputs(self, threshold: float) -> tuple[manifest_output_pb2.OutputSpec, ...]:
+        options = [coding_pb2.Coding(system=self.system, code=code, display=display) for code, display in self.options.items()]
+
+        def ends(name: str) -> manifest_output_pb2.Interval:
+            return manifest_output_pb2.Interval(lower_output=f"{name}_lower", upper_output=f"{name}_upper", confidence_level=self.confidence_level)
+
+        reading = manifest_output_pb2.TreatmentReading(
+            outcome=self.outcome,
+            unit=self.unit,
+            lower_is_better=self.lower_is_better,
+            options=options,
+            reference=0,
+            outcome_interval=ends(OUTCOME),
+            effect_output=EFFECT,
+            effect_interval=ends(EFFECT),
+        )
+        plain = {
+            name: manifest_output_pb2.OutputSpec(name=name, data_type=tensor_pb2.DATA_TYPE_FLOAT32, shape=[len(options)])
+            for name in meta_learner.OUTPUTS
+        }
+        plain[OUTCOME].treatment.CopyFrom(reading)
+        return (*plain.values(), novelty_output(threshold))
