@@ -1,0 +1,1 @@
+"""What training costs, each figure by the command that prints it."""
