@@ -76,7 +76,7 @@ def compare(ways: dict[str, Callable[[], Iterable[object]]], rows: int, rounds: 
     for run in runs.values():
         run()  # what is done once only: imports, pools of threads, traces
     samples = in_turn(runs, rounds)
-    for baseline in ("numpy loop", "tensor loop"):
+    for baseline in (name for name in ("numpy loop", "tensor loop", "tf.data in memory") if name in ways):
         report(samples, dict.fromkeys(ways, baseline))
         print()
 

@@ -18,6 +18,7 @@ from training.streams.source import Items, Shard, Source, Spec
 from training.streams.survey import Survey
 
 _CHUNK_BYTES = 1 << 20
+_WINDOW_BYTES = 128 << 20
 _CHUNK_ITEMS = 8192
 # Told apart from each other: what the shards are shuffled by, and what a window is.
 _SHARDS, _WINDOW = 0, 1
@@ -84,9 +85,11 @@ class Order:
             for block in _blocks(self.source, self.shards(), start, quarantine):
                 yield from _pieces(block, spec)
             return
-        number, seen = divmod(start, self.source.buffer)
-        blocks = _blocks(self.source, self.shards(), number * self.source.buffer, quarantine)
-        for window in _windows(blocks, spec, self.source.buffer):
+        # Whoever declares no buffer gets the reader's, which knows nothing of how large an item is.
+        size = max(1, min(self.source.buffer, _WINDOW_BYTES // sum(one.item_bytes for one in spec.values())))
+        number, seen = divmod(start, size)
+        blocks = _blocks(self.source, self.shards(), number * size, quarantine)
+        for window in _windows(blocks, spec, size):
             yield from window.shuffled([self.seed, self.epoch, _WINDOW, self.worker[0], number], seen)
             number, seen = number + 1, 0
 

@@ -96,7 +96,10 @@ class Source(Protocol):
 
     @property
     def buffer(self) -> int:
-        """How many items are shuffled at a time; twice as many are held, for the next ones are read meanwhile."""
+        """How many items are shuffled at a time; fewer, where they would take more than 128 mebibytes.
+
+        Twice as many are held, for the next ones are read meanwhile.
+        """
 
     def spec(self) -> Mapping[str, Spec]:
         """An item's arrays, by name."""

@@ -79,8 +79,8 @@ class TfRecordFiles:
     root: Path
     features: tuple[Feature, ...]
     pattern: str = "*.tfrecord*"
-    buffer: int = 16_384
-    shard_records: int = 4096
+    buffer: int = 65_536
+    shard_records: int = 16_384
 
     def __post_init__(self) -> None:
         """Raises ValueError where a field isn't as above."""

@@ -88,6 +88,18 @@ def test_the_order_is_not_that_of_the_shards(numbers: Any) -> None:
     assert sum(abs(one - other) == 1 for one, other in pairwise(first)) < 10
 
 
+def test_a_window_of_large_items_is_smaller_than_the_buffer(numbers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A number of eight bytes and two of four.
+    monkeypatch.setattr("training.streams.order._WINDOW_BYTES", 16 * 20)
+    source = numbers(good=[[True] * 10] * 10, buffer=1000)
+    order = Order(source=source, seed=0, epoch=0, survey=survey(source))
+
+    first = given_by(order)[:20]
+
+    assert len({number // 10 for number in first}) == 2
+    assert given_by(order, 55) == given_by(order)[55:]
+
+
 def test_faults_are_told_by_one_worker_each_and_of_the_rest_only(numbers: Any) -> None:
     source = numbers(good=[[True] * 5 + [False]] * 6, buffer=5)
     known = survey(source)
