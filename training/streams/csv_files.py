@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from training.streams import csv_records
 from training.streams.columns import Part, columns_of, items_of, require_parts
 from training.streams.fault import Fault, Reason
-from training.streams.source import Files, Items, Shard, Spec, digest, files_of, require_counts
+from training.streams.source import Items, Shard, Spec, digest, names_of, path_of, require_counts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,7 +80,7 @@ class CsvFiles:
 
     def identity(self) -> str:
         """Of the declaration and the files."""
-        return digest(self, self._files)
+        return digest(self, self._names)
 
     def shards(self) -> Sequence[Shard]:
         """Pieces of about `shard_bytes` each. The files are read once to find where records begin; their cells aren't looked at."""
@@ -93,7 +93,7 @@ class CsvFiles:
             return
         if start >= shard.records:
             return
-        with dict(self._files)[shard.file].open("rb") as file:
+        with path_of(self.root, shard.file).open("rb") as file:
             file.seek(shard.begin)
             content = file.read(shard.end - shard.begin)
         table, rows, faults = self._table(content, shard)
@@ -107,22 +107,22 @@ class CsvFiles:
             yield items
 
     @cached_property
-    def _files(self) -> Files:
-        return files_of(self.root, self.pattern)
+    def _names(self) -> tuple[str, ...]:
+        return names_of(self.root, self.pattern)
 
     @cached_property
     def _index(self) -> tuple[tuple[Shard, ...], dict[str, tuple[str, ...]]]:
         """All shards, and each file's columns."""
         shards: list[Shard] = []
         columns: dict[str, tuple[str, ...]] = {}
-        for name, path in self._files:
-            found = self._header(name, path)
+        for name in self._names:
+            found = self._header(name, path_of(self.root, name))
             if isinstance(found, tuple):
                 columns[name], begin = found
-                shards += self._shards_of(name, path, begin)
+                shards += self._shards_of(name, path_of(self.root, name), begin)
             else:
                 shards.append(Shard(file=name, faults=tuple(found)))
-        if not self._files:
+        if not self._names:
             shards.append(Shard(file=self.root.name, faults=(Fault(file=self.root.name, reason=Reason.NO_FILES),)))
         return tuple(shards), columns
 

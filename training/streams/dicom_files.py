@@ -11,7 +11,7 @@ from training.streams import dicom_pixels
 from training.streams.fault import Fault, Reason
 from training.streams.folder import Listing, listing, shards_of
 from training.streams.labels import Labels
-from training.streams.source import STRING, Items, Shard, Spec, digest, require_counts
+from training.streams.source import STRING, Items, Shard, Spec, digest, path_of, require_counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class DicomFiles:
 
     def identity(self) -> str:
         """Of the declaration, the files and the table of classes."""
-        return digest(self, [*self._listing.files, *(self.labels.files() if self.labels is not None else ())])
+        return digest(self, self._listing.names, self.labels.files() if self.labels is not None else ())
 
     def shards(self) -> Sequence[Shard]:
         """So many files each. None of them is opened."""
@@ -59,8 +59,8 @@ class DicomFiles:
         """An image each. The files before `start` aren't opened."""
         if start == 0:
             yield from shard.faults
-        for name, path in self._listing.files[shard.first + start : shard.first + shard.records]:
-            image = dicom_pixels.pixels(path, size=self.shape, max_pixels=self.max_pixels)
+        for name in self._listing.names[shard.first + start : shard.first + shard.records]:
+            image = dicom_pixels.pixels(path_of(self.root, name), size=self.shape, max_pixels=self.max_pixels)
             if isinstance(image, Reason):
                 yield Fault(file=name, reason=image)
                 continue
@@ -73,7 +73,7 @@ class DicomFiles:
 
     @cached_property
     def _shards(self) -> tuple[Shard, ...]:
-        return tuple(shards_of([name for name, _ in self._listing.files], self.shard_files, self._listing.faults))
+        return tuple(shards_of(self._listing.names, self.shard_files, self._listing.faults))
 
 
 def dicom_listing(root: Path, labels: Labels | None) -> Listing:

@@ -16,7 +16,7 @@ from training.streams.dicom_pixels import Header
 from training.streams.fault import Fault, Reason
 from training.streams.folder import Listing, shards_of
 from training.streams.labels import Labels
-from training.streams.source import STRING, Items, Shard, Spec, digest, require_counts
+from training.streams.source import STRING, Items, Shard, Spec, digest, path_of, require_counts
 
 # Directions that differ by less are the same: files have them with six digits or so.
 _SAME = 1e-3
@@ -65,7 +65,7 @@ class DicomSeries:
 
     def identity(self) -> str:
         """Of the declaration, the files and the table of classes."""
-        return digest(self, [*self._listing.files, *(self.labels.files() if self.labels is not None else ())])
+        return digest(self, self._listing.names, self.labels.files() if self.labels is not None else ())
 
     def shards(self) -> Sequence[Shard]:
         """One for each series. Each file's header is read once to find what belongs together; no pixel is."""
@@ -115,7 +115,8 @@ class DicomSeries:
         series: dict[tuple[str, str], list[tuple[str, Path, Header]]] = {}
         faults = list(self._listing.faults)
         damaged: set[str] = set()
-        for name, path in self._listing.files:
+        for name in self._listing.names:
+            path = path_of(self.root, name)
             header = dicom_pixels.header(path)
             if isinstance(header, Reason):
                 faults.append(Fault(file=name, reason=header))

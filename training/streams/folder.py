@@ -6,7 +6,7 @@ from pathlib import Path
 
 from training.streams.fault import Fault, Reason
 from training.streams.labels import Labels
-from training.streams.source import Files, Shard, files_of
+from training.streams.source import Shard, names_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -14,25 +14,25 @@ class Listing:
     """A folder's files that have a class, or all, where nobody asks for classes.
 
     Attributes:
-        files: in the order of their names.
+        names: of the files, sorted.
         labels: the classes' numbers by name; empty where nobody asks.
         faults: why the others aren't here.
     """
 
-    files: Files
+    names: tuple[str, ...]
     labels: Mapping[str, int]
     faults: tuple[Fault, ...]
 
 
 def listing(root: Path, patterns: Sequence[str], labels: Labels | None, *, leaves_out: Callable[[str], bool] = lambda _: False) -> Listing:
     """The files below `root`, without those whose name is left out. Raises OSError."""
-    files = tuple((name, path) for name, path in files_of(root, *patterns) if not leaves_out(name))
-    if not files:
-        return Listing(files=(), labels={}, faults=(Fault(file=root.name, reason=Reason.NO_FILES),))
+    names = tuple(name for name in names_of(root, *patterns) if not leaves_out(name))
+    if not names:
+        return Listing(names=(), labels={}, faults=(Fault(file=root.name, reason=Reason.NO_FILES),))
     if labels is None:
-        return Listing(files=files, labels={}, faults=())
-    classes, faults = labels.of([name for name, _ in files])
-    return Listing(files=tuple((name, path) for name, path in files if name in classes), labels=classes, faults=tuple(faults))
+        return Listing(names=names, labels={}, faults=())
+    classes, faults = labels.of(names)
+    return Listing(names=tuple(name for name in names if name in classes), labels=classes, faults=tuple(faults))
 
 
 def shards_of(names: Sequence[str], size: int, faults: Sequence[Fault]) -> Iterator[Shard]:

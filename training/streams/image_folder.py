@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from training.streams.fault import Fault, Reason
 from training.streams.folder import Listing, listing, shards_of
 from training.streams.labels import Labels
-from training.streams.source import STRING, Items, Shard, Spec, digest, require_counts
+from training.streams.source import STRING, Items, Shard, Spec, digest, path_of, require_counts
 
 # Told apart by content: a name says what someone believed.
 _FORMATS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
@@ -66,7 +66,7 @@ class ImageFolder:
 
     def identity(self) -> str:
         """Of the declaration, the files and the table of classes."""
-        return digest(self, [*self._listing.files, *(self.labels.files() if self.labels is not None else ())])
+        return digest(self, self._listing.names, self.labels.files() if self.labels is not None else ())
 
     def shards(self) -> Sequence[Shard]:
         """So many files each. None of them is opened."""
@@ -78,8 +78,8 @@ class ImageFolder:
             yield from shard.faults
         names, images = [], []
         size = 1 if self.shape[0] is None else max(1, _BLOCK_BYTES // math.prod(side or 1 for side in self.shape))
-        for name, path in self._listing.files[shard.first + start : shard.first + shard.records]:
-            image = self._decoded(path.read_bytes())
+        for name in self._listing.names[shard.first + start : shard.first + shard.records]:
+            image = self._decoded(path_of(self.root, name).read_bytes())
             if isinstance(image, Reason):
                 yield Fault(file=name, reason=image)
                 continue
@@ -113,7 +113,7 @@ class ImageFolder:
 
     @cached_property
     def _shards(self) -> tuple[Shard, ...]:
-        return tuple(shards_of([name for name, _ in self._listing.files], self.shard_files, self._listing.faults))
+        return tuple(shards_of(self._listing.names, self.shard_files, self._listing.faults))
 
 
 def decoded(content: bytes, form: str, shape: tuple[int | None, int | None, int], max_pixels: int) -> NDArray[np.uint8] | Reason:

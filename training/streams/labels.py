@@ -8,13 +8,12 @@ from typing import Protocol
 from training.streams.columns import Kind, Part
 from training.streams.csv_files import CsvFiles
 from training.streams.fault import Fault, Reason
-from training.streams.source import Files
 
 
 class Labels(Protocol):
     """Gives each file its class."""
 
-    def files(self) -> Files:
+    def files(self) -> tuple[Path, ...]:
         """What it reads besides the folder: it is part of the set's identity."""
 
     def of(self, names: Sequence[str]) -> tuple[Mapping[str, int], Sequence[Fault]]:
@@ -35,7 +34,7 @@ class ByFolder:
         """Raises ValueError where there are none, or one stands twice."""
         _require_classes(self.classes)
 
-    def files(self) -> Files:
+    def files(self) -> tuple[Path, ...]:
         """None."""
         return ()
 
@@ -67,9 +66,9 @@ class ByTable:
         """Raises ValueError where there are no classes, or one stands twice."""
         _require_classes(self.classes)
 
-    def files(self) -> Files:
+    def files(self) -> tuple[Path, ...]:
         """The table."""
-        return ((self.table.name, self.table),)
+        return (self.table,)
 
     def of(self, names: Sequence[str]) -> tuple[Mapping[str, int], Sequence[Fault]]:
         """Where two rows give one name two classes, it has none. A row that no file goes with is a fault as well."""

@@ -55,7 +55,7 @@ class MedMnist:
 
     def identity(self) -> str:
         """Of the declaration and the file."""
-        return digest(self, [(self.root.name, self.root)])
+        return digest(self, [self.root.name])
 
     def shards(self) -> Sequence[Shard]:
         """One. Only the arrays' headers are read."""

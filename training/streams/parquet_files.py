@@ -14,7 +14,7 @@ import numpy as np
 
 from training.streams.columns import Part, columns_of, items_of, require_parts
 from training.streams.fault import Fault, Reason
-from training.streams.source import Files, Items, Shard, Spec, digest, files_of, require_counts
+from training.streams.source import Items, Shard, Spec, digest, names_of, path_of, require_counts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,7 +51,7 @@ class ParquetFiles:
 
     def identity(self) -> str:
         """Of the declaration and the files."""
-        return digest(self, self._files)
+        return digest(self, self._names)
 
     def shards(self) -> Sequence[Shard]:
         """One for each row group; `begin` is its number. Of each file only the footer is read."""
@@ -69,7 +69,7 @@ class ParquetFiles:
         done = 0
         names = list(columns_of(self.parts))
         try:
-            with _opened(dict(self._files)[shard.file]) as file:
+            with _opened(path_of(self.root, shard.file)) as file:
                 batches = file.iter_batches(_BLOCK_ROWS, row_groups=[shard.begin], columns=names, use_threads=False)
                 for batch in batches:
                     first, done = done, done + len(batch)
@@ -91,14 +91,14 @@ class ParquetFiles:
             yield items
 
     @cached_property
-    def _files(self) -> Files:
-        return files_of(self.root, self.pattern)
+    def _names(self) -> tuple[str, ...]:
+        return names_of(self.root, self.pattern)
 
     @cached_property
     def _shards(self) -> tuple[Shard, ...]:
         shards: list[Shard] = []
-        for name, path in self._files:
-            shards += self._shards_of(name, path)
+        for name in self._names:
+            shards += self._shards_of(name, path_of(self.root, name))
         return tuple(shards) or (Shard(file=self.root.name, faults=(Fault(file=self.root.name, reason=Reason.NO_FILES),)),)
 
     def _shards_of(self, name: str, path: Path) -> list[Shard]:

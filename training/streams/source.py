@@ -2,8 +2,11 @@
 
 import hashlib
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -117,29 +120,45 @@ class Source(Protocol):
         """The shard's items in their own order, in blocks of one or more, without its first `start` records; and what is wrong, where it is met."""
 
 
-Files = tuple[tuple[str, Path], ...]
-"""Names below a folder, and where they are."""
+def names_of(root: Path, *patterns: str) -> tuple[str, ...]:
+    """The file `root`, or the files below it whose names match one of the patterns: sorted names below `root`, without hidden ones.
 
-
-def files_of(root: Path, *patterns: str) -> Files:
-    """The file `root`, or the files below it that match one of the patterns, in the order of their names; hidden ones are left out.
-
-    Raises FileNotFoundError where `root` isn't there.
+    Names and no paths, which are several times as large: there may be millions.
+    Raises FileNotFoundError where `root` isn't there, and OSError where a folder can't be read.
     """
     if root.is_file():
-        return ((root.name, root),)
+        return (root.name,)
     if not root.is_dir():
         message = f"{root}: no such file or folder"
         raise FileNotFoundError(message)
-    found = {path.relative_to(root).as_posix(): path for pattern in patterns for path in root.rglob(pattern) if path.is_file()}
-    return tuple(sorted((name, path) for name, path in found.items() if not any(part.startswith(".") for part in name.split("/"))))
+
+    def fail(error: OSError) -> None:
+        # `os.walk` would leave out a folder that it can't read.
+        raise error
+
+    names = []
+    for folder, folders, files in os.walk(root, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        below = Path(folder).relative_to(root).as_posix()
+        found = [name for name in files if not name.startswith(".") and any(fnmatchcase(name, pattern) for pattern in patterns)]
+        names += found if below == "." else [f"{below}/{name}" for name in found]
+    return tuple(sorted(names))
 
 
-def digest(source: Any, files: Iterable[tuple[str, Path]], *, without: Sequence[str] = ("root",)) -> str:  # noqa: ANN401 - any reader
-    """Of a reader's declaration, but for where it lies, and its files' names, sizes and times: 32 hexadecimal digits. Raises OSError."""
-    declared = [(field.name, getattr(source, field.name)) for field in fields(source) if field.name not in without]
+def path_of(root: Path, name: str) -> Path:
+    """Where one of `names_of` is."""
+    return root if root.is_file() else root / name
+
+
+def digest(source: Any, names: Iterable[str], also: Iterable[Path] = ()) -> str:  # noqa: ANN401 - any reader
+    """Of a reader's declaration, but for where it lies, and of its files' names, sizes and times: 32 hexadecimal digits.
+
+    `also` are files that lie elsewhere. Raises OSError.
+    """
+    root = source.root
+    declared = [(field.name, getattr(source, field.name)) for field in fields(source) if field.name != "root"]
     found = hashlib.blake2b(repr((type(source).__name__, declared)).encode(), digest_size=16)
-    for name, path in files:
+    for name, path in chain(((name, path_of(root, name)) for name in names), ((path.name, path) for path in also)):
         state = path.stat()
         found.update(f"\n{name}\0{state.st_size}\0{state.st_mtime_ns}".encode())
     return found.hexdigest()

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.streams.fault import Fault, Reason
-from training.streams.source import STRING, Files, Items, Shard, Spec, digest, files_of, require_counts
+from training.streams.source import STRING, Items, Shard, Spec, digest, names_of, path_of, require_counts
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -96,7 +96,7 @@ class TfRecordFiles:
 
     def identity(self) -> str:
         """Of the declaration and the files."""
-        return digest(self, self._files)
+        return digest(self, self._names)
 
     def shards(self) -> Sequence[Shard]:
         """So many records each. Of each record only its length is read."""
@@ -111,7 +111,7 @@ class TfRecordFiles:
             return
         if start >= shard.records:
             return
-        with dict(self._files)[shard.file].open("rb") as file:
+        with path_of(self.root, shard.file).open("rb") as file:
             file.seek(shard.begin)
             content = file.read(shard.end - shard.begin)
         borders = _borders(content)
@@ -180,14 +180,14 @@ class TfRecordFiles:
         return [(feature.column, reason) for feature in self.features if (reason := _wrong_with(features, feature)) is not None]
 
     @cached_property
-    def _files(self) -> Files:
-        return files_of(self.root, self.pattern)
+    def _names(self) -> tuple[str, ...]:
+        return names_of(self.root, self.pattern)
 
     @cached_property
     def _shards(self) -> tuple[Shard, ...]:
         shards: list[Shard] = []
-        for name, path in self._files:
-            shards += _shards_of(name, path, self.shard_records)
+        for name in self._names:
+            shards += _shards_of(name, path_of(self.root, name), self.shard_records)
         return tuple(shards) or (Shard(file=self.root.name, faults=(Fault(file=self.root.name, reason=Reason.NO_FILES),)),)
 
 

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from training.fitting.source import Source as FitSource
 from training.streams.columns import Kind, Part
 from training.streams.csv_files import CsvFiles
 from training.streams.dataset import dataset
@@ -110,7 +111,7 @@ def test_items_of_open_shape_come_one_by_one(tmp_path: Path) -> None:
 
 def test_a_fit_reads_it_and_goes_on_where_it_stopped(numbers: Any, tmp_path: Path) -> None:
     source = numbers(good=[[True, True, False] * 10] * 4, buffer=100)
-    streamed = Streamed(source=source, inputs="twice", targets="number", survey=survey(source))
+    streamed: FitSource = Streamed(source=source, inputs="twice", targets="number", survey=survey(source))
     by_name = Streamed(source=source, inputs=("twice",), targets="number", weights="number", cache=tmp_path)
 
     whole = list(streamed.epoch(3, batch_size=32, seed=1))
