@@ -11,10 +11,14 @@ import grpc
 
 from local.process import Process, StartError
 from medserve import Client, MedserveError
+from medserve.repository import versions
 
 SERVING_CONFIG = Path(__file__).resolve().parent.parent / "serving_config"
 # Where TensorFlow Serving's container has the repository; `serving_config/models.config` is written for it.
 _CONTAINER_REPOSITORY = '"/models/'
+_MODEL_NAME = re.compile(r'^\s*name: "([^"]+)"', re.MULTILINE)
+_MODEL_CONFIG = """  config {{ name: "{name}" base_path: "/models/{name}" model_platform: "tensorflow" }}
+"""
 _MODEL_SERVER_READY = re.compile(r"Running gRPC ModelServer at .*:(\d+) ")
 _GATEWAY_READY = re.compile(r"gateway listening on .*:(\d+)")
 _HEALTH_SECONDS = 60.0
@@ -118,9 +122,16 @@ class Stack:
         self.stop()
 
     def _write_models_config(self) -> Path:
-        """A copy of `models.config` with this repository's path in place of the container's. TensorFlow Serving takes absolute paths only."""
+        """A copy of `models.config` with this repository's path in place of the container's, and the repository's other models added.
+
+        TensorFlow Serving takes absolute paths only. What ships names the models that `make run` publishes; who published more has them served.
+        """
         text = (SERVING_CONFIG / "models.config").read_text(encoding="utf-8")
+        named = set(_MODEL_NAME.findall(text))
+        published = sorted(folder.name for folder in self.repository.iterdir() if folder.name not in named and versions(self.repository, folder.name))
+        added = "".join(_MODEL_CONFIG.format(name=name) for name in published)
         file = self.var / "run" / "models.config"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text.replace(_CONTAINER_REPOSITORY, f'"{self.repository.resolve()}/'), encoding="utf-8")
+        listed, end, rest = text.rpartition("}")
+        file.write_text((listed + added + end + rest).replace(_CONTAINER_REPOSITORY, f'"{self.repository.resolve()}/'), encoding="utf-8")
         return file

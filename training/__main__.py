@@ -13,6 +13,7 @@ import numpy as np
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from medserve.repository import RepositoryError
+from training import summary
 from training.job import Job
 from training.jobs import JOBS
 from training.quiet import quiet
@@ -73,7 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument("--epochs", type=_at_least(1), help="fewer or more than the job's schedule")
     # One to fit and one to validate.
     running.add_argument("--limit", type=_at_least(2), help="train and test on this many items only")
-    running.add_argument("--floor", type=at_least_0, help="the held-out figure to publish from, instead of the job's: for trials")
+    running.add_argument("--floor", type=at_least_0, help="the held-out figure to publish from, instead of all that the job asks of figures")
+    running.add_argument("--stable", type=_at_least(1), help="the published version that the new one isn't to be worse than, by the job's margins")
+    measured = commands.add_parser("table", help="what the newest version of each job showed and cost, in Markdown")
+    measured.add_argument("--repository", type=Path, required=True, help="the model repository's folder")
     sampling = commands.add_parser("samples", help="write held-out items as files to send")
     sampling.add_argument("job", choices=JOBS)
     sampling.add_argument("--out", type=Path, required=True, help="the folder to write to; made where there is none")
@@ -90,10 +94,12 @@ def main() -> int:
                 for job in JOBS.values():
                     _say(f"{job.name}: {job.facts().description}")
             case "run":
-                trial = Trial(epochs=arguments.epochs, limit=arguments.limit, floor=arguments.floor)
+                trial = Trial(epochs=arguments.epochs, limit=arguments.limit, floor=arguments.floor, stable=arguments.stable)
                 with quiet():
                     good = run(JOBS[arguments.job], arguments.repository, trial, say=lambda message: _say(f"{arguments.job}: {message}"))
                 return 0 if good else _REFUSED
+            case "table":
+                _say(summary.table(arguments.repository, list(JOBS)))
             case "samples":
                 write_samples(JOBS[arguments.job], arguments.out, arguments.count)
     except OSError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medserve.repository import EXTRA, GOLDEN
-from training import gates, golden, serving
+from training import gates, golden, serving, summary
 from training import publish as repository
 from training.evaluate import Figure
 from training.job import Dataset, Job
@@ -33,11 +33,19 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
-    """What stands in for a job's own plan: `limit` trains and tests on the first items of each part only."""
+    """What stands in for a job's own plan.
+
+    Attributes:
+        epochs: fewer or more of them.
+        limit: trains and tests on the first items of each part only.
+        floor: instead of the job's; then no other gate asks for a figure either.
+        stable: the version that the candidate isn't to be worse than; None where there is none.
+    """
 
     epochs: int | None = None
     limit: int | None = None
     floor: float | None = None
+    stable: int | None = None
 
     @property
     def is_shortened(self) -> bool:
@@ -52,6 +60,7 @@ class _Candidate:
     job: Job
     data: Dataset
     trained: Trained
+    seconds: float
 
 
 def run(job: Job, root: Path, trial: Trial, *, say: Say) -> bool:
@@ -74,9 +83,13 @@ def run(job: Job, root: Path, trial: Trial, *, say: Say) -> bool:
         say(why)
         return False
 
+    asked = tuple(gate for gate in job.gates if trial.floor is None or not isinstance(gate, gates.OF_FIGURES))
+
     def write(staging: Path, version: int) -> None:
         evidence = _stage(candidate, staging, version)
-        verdicts = gates.judge((floor, *job.gates), evidence)
+        if trial.stable is not None:
+            evidence = replace(evidence, stable_version=trial.stable, paired=_beside(candidate, folder / str(trial.stable), trial.stable, say))
+        verdicts = gates.judge((floor, *asked), evidence)
         for verdict in verdicts:
             say(f"gate {verdict.gate}: {'passed' if verdict.passed else 'NOT passed'}: {verdict.reason}")
         passed = all(verdict.passed for verdict in verdicts)
@@ -84,6 +97,7 @@ def run(job: Job, root: Path, trial: Trial, *, say: Say) -> bool:
         page = _report(candidate, outcome=outcome, verdicts=verdicts, manifest=evidence.manifest, is_published=passed)
         _write_report(folder / _LAST_REPORT, page, say)
         gates.require(verdicts)
+        summary.write(staging, _summary(candidate, evidence.p50_seconds))
         (staging / EXTRA / REPORT).write_text(page, encoding="utf-8")
 
     try:
@@ -102,8 +116,9 @@ def _train(job: Job, trial: Trial, checkpoints: Path, say: Say) -> _Candidate:
     gpus = len(tf.config.list_physical_devices("GPU"))
     device = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else "the CPU"
     say(f"{len(data.training)} items of {data.name} to train on, {len(data.validation)} to validate, {len(data.held_out)} held out; on {device}")
+    began = time.monotonic()
     trained = job.task.train(data, Bench(say=say, epochs=trial.epochs, checkpoints=checkpoints))
-    return _Candidate(job=job, data=data, trained=trained)
+    return _Candidate(job=job, data=data, trained=trained, seconds=time.monotonic() - began)
 
 
 def _measured(figures: Sequence[Figure]) -> dict[str, gates.Measured]:
@@ -130,6 +145,34 @@ def _stage(candidate: _Candidate, folder: Path, version: int) -> gates.Evidence:
         parity=parity,
         manifest=manifest,
     )
+
+
+def _summary(candidate: _Candidate, p50_seconds: float | None) -> summary.Summary:
+    trained = candidate.trained
+    return summary.Summary(
+        job=candidate.job.name,
+        floor_figure=candidate.job.floor.figure,
+        figures=summary.Measured.of(trained.figures),
+        baseline=summary.Measured.of(trained.baseline),
+        baseline_name=trained.baseline_name,
+        parameters=trained.model.count_params(),
+        training_seconds=candidate.seconds,
+        p50_seconds=p50_seconds or 0.0,
+    )
+
+
+def _beside(candidate: _Candidate, folder: Path, version: int, say: Say) -> dict[str, gates.Scores | gates.Resamples]:
+    """What the candidate and a published version score on each held-out item. Raises NotServed where that one can't be asked."""
+    from training.export import SIGNATURE  # noqa: PLC0415 - it takes seconds
+
+    job, held_out = candidate.job, candidate.data.held_out
+    (given,) = job.facts().inputs
+    say(f"asking version {version} about the same {len(held_out)} held-out items")
+    theirs = serving.ask(folder, model=job.name, version=version, signature_name=SIGNATURE, inputs={given.name: held_out.inputs}).outputs
+    mine = candidate.trained.model.predict(held_out.inputs, verbose=0)
+    of_mine, of_theirs = (job.task.scores(outputs, held_out) for outputs in (mine, theirs))
+    known = [name for name in of_mine if name in of_theirs]
+    return {name: gates.Scores(candidate=of_mine[name], stable=of_theirs[name], groups=held_out.patients) for name in known}
 
 
 def _report(

@@ -21,6 +21,7 @@ from training.gates import (
     Latency,
     ManifestComplete,
     Measured,
+    NotBehindBaseline,
     NotEarned,
     NotWorse,
     Resamples,
@@ -274,3 +275,19 @@ def test_what_fails_a_gate_is_published_nowhere_and_says_why(tmp_path: Path) -> 
     require(verdicts[:1])
     with pytest.raises(NotEarned):
         require([])
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "higher_is_better", "passed"),
+    [(0.76, 0.765, True, True), (0.75, 0.765, True, False), (0.168, 0.166, False, True), (0.18, 0.166, False, False), (math.nan, 0.7, True, False)],
+)
+def test_a_figure_may_be_behind_the_baselines_by_so_much(mine: float, theirs: float, *, higher_is_better: bool, passed: bool) -> None:
+    gate = NotBehindBaseline(figure="f", margin=0.01, higher_is_better=higher_is_better)
+
+    verdict = gate.judge(Evidence(figures={"f": Measured(value=mine)}, baseline={"f": Measured(value=theirs)}))
+
+    assert verdict.passed is passed
+
+
+def test_without_a_baseline_nothing_can_be_said_to_be_not_behind_it() -> None:
+    assert not NotBehindBaseline(figure="f", margin=0.01).judge(Evidence(figures={"f": Measured(value=1.0)})).passed

@@ -12,6 +12,7 @@ from training.gates.serving import Latency, ManifestComplete, TrainToServe
 from training.gates.verdict import Verdict
 
 __all__ = [
+    "OF_FIGURES",
     "Ceiling",
     "Evidence",
     "Floor",
@@ -31,6 +32,9 @@ __all__ = [
     "judge",
     "require",
 ]
+
+OF_FIGURES = (Floor, Ceiling, NotWorse, NotBehindBaseline, SubgroupGap)
+"""Gates that a trial, which did less than its job asks for, can't be expected to pass."""
 
 Gate = Floor | Ceiling | NotWorse | NotBehindBaseline | SubgroupGap | Latency | TrainToServe | ManifestComplete
 

@@ -11,8 +11,8 @@ from training.baseline import Baseline, support_vectors
 from training.data.mnist import load_mnist_5k
 from training.evidence.robustness import Noise, Shift
 from training.fitting.plan import Plan
-from training.gates import Floor
-from training.job import Job, Part
+from training.gates import Ceiling, Floor, NotWorse
+from training.job import USUAL, Job, Part
 from training.report import plots
 from training.tasks.classification import Classification
 
@@ -93,9 +93,11 @@ DIGITS = Job(
         baseline=Baseline(name="a support vector machine on the pixels, fitted to the same items", make=support_vectors),
         draw=_draw,
         features_before=_HEAD,
+        conformal_level=0.99,
         perturbations=(Noise(per="all"), Shift(levels=(-1.0, -2.0), per="all")),
     ),
     facts=_facts,
     floor=Floor(figure="accuracy", least=0.975),
+    gates=(Ceiling(figure="ece", most=0.02), NotWorse(figure="accuracy", margin=0.01), *USUAL),
     write_sample=_write_sample,
 )

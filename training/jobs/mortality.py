@@ -13,7 +13,7 @@ from training.evidence.robustness import Missing
 from training.features import Impute, Log1p, MissingIndicators, Normalise, OneHot, Ratio, Recipe
 from training.fitting.monitor import EarlyStopping
 from training.fitting.plan import Plan
-from training.gates import Floor, NotBehindBaseline
+from training.gates import Ceiling, Floor, NotBehindBaseline, NotWorse, SubgroupGap
 from training.job import USUAL, Job, Part
 from training.models import hazard
 from training.tasks.survival import Survival
@@ -98,6 +98,9 @@ MORTALITY = Job(
     gates=(
         NotBehindBaseline(figure=f"auroc_{HORIZON_DAYS}d", margin=0.01),
         NotBehindBaseline(figure="integrated_brier", margin=0.01, higher_is_better=False),
+        Ceiling(figure="calibration_error", most=0.06),
+        SubgroupGap(figure=f"auroc_{HORIZON_DAYS}d", most=0.15, least_items=100),
+        NotWorse(figure="integrated_brier", margin=0.005, higher_is_better=False),
         *USUAL,
     ),
     write_sample=_write_sample,

@@ -80,6 +80,11 @@ class Classification:
         codes = list(self.classes)
         return [f"label-{codes[target]}" for target in targets]
 
+    def scores(self, outputs: Mapping[str, NDArray[Any]], part: "Part") -> dict[str, NDArray[Any]]:
+        """1 for what is right."""
+        said = outputs.get(PROBABILITIES)
+        return {} if said is None else {"accuracy": (said.argmax(axis=1) == part.targets).astype(np.float64)}
+
     def train(self, data: "Dataset", bench: Bench) -> Trained:
         """Fits, calibrates, sets thresholds on validation items, and measures on held-out ones."""
         fitted = network.fitted(lambda: self.build(data.training), self.plan, data, bench)

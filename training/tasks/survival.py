@@ -1,6 +1,6 @@
 """How long until an event: the chance to be without it at one time after the other, from patients of whom some were lost to follow-up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,17 @@ class Survival:
     def kinds(self, targets: NDArray[Any]) -> list[str]:
         """`event` or `without`, by the horizon."""
         return ["event" if had else "without" for had in targets["event"] & (targets["time_days"] <= self.horizon_days)]
+
+    def scores(self, outputs: Mapping[str, NDArray[Any]], part: "Part") -> dict[str, NDArray[Any]]:
+        """Brier's scores at the horizon and integrated."""
+        said = outputs.get(SURVIVAL)
+        if said is None or said.shape != (len(part), len(self.edges_days) - 1):
+            return {}
+        curves, followed = Curves(edges_days=np.array(self.edges_days[1:]), survival=said.astype(np.float64)), _followed(part)
+        return {
+            f"brier_{self.horizon_days:g}d": survival.brier_scores(followed, curves, self.horizon_days),
+            "integrated_brier": survival.integrated_brier_scores(followed, curves),
+        }
 
     def train(self, data: "Dataset", bench: Bench) -> Trained:
         """Fits, and measures on held-out patients at the horizon and over the curve until it."""

@@ -15,7 +15,7 @@ from training.report.page import Section
 if TYPE_CHECKING:
     import keras
 
-    from training.job import Dataset
+    from training.job import Dataset, Part
 
 Say = Callable[[str], None]
 
@@ -73,6 +73,9 @@ class Task(Protocol):
 
     def train(self, data: "Dataset", bench: Bench) -> Trained:
         """Learns from training and validation items, and measures on held-out ones. Raises ValueError where the data isn't what the task learns."""
+
+    def scores(self, outputs: Mapping[str, NDArray[Any]], part: "Part") -> dict[str, NDArray[Any]]:
+        """What each item of the part scores, [items], by the name of the figure that is the mean of it; nothing for outputs that it doesn't know."""
 
     def kinds(self, targets: NDArray[Any]) -> list[str]:
         """What kind of item each is, to choose samples by and to name them: letters, digits and `-`."""

@@ -23,7 +23,7 @@ from training.tasks.task import Bench, Trained
 if TYPE_CHECKING:
     import keras
 
-    from training.job import Dataset
+    from training.job import Dataset, Part
 
 OUTCOME, EFFECT = "outcome", "effect"
 
@@ -65,6 +65,10 @@ class Treatment:
         """`given-` and the option's code."""
         codes = list(self.options)
         return [f"given-{codes[place]}" for place in targets["option"]]
+
+    def scores(self, outputs: Mapping[str, NDArray[Any]], part: "Part") -> dict[str, NDArray[Any]]:  # noqa: ARG002 - a task's
+        """Nothing: a patient was given one option, so what a choice is worth isn't known of each."""
+        return {}
 
     def train(self, data: "Dataset", bench: Bench) -> Trained:
         """Learns from training patients, and values its choices on held-out ones."""
