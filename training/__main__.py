@@ -13,11 +13,14 @@ import numpy as np
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from medserve.repository import RepositoryError
-from training import summary
+from training import published, summary
+from training.fitting.fit import Diverged
+from training.gates import NotEarned
 from training.job import Job
 from training.jobs import JOBS
 from training.quiet import quiet
 from training.run import Trial, run
+from training.serving import NotServed
 
 _REFUSED = 1
 _UNUSABLE = 2
@@ -68,14 +71,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Trains models and publishes them.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="list the jobs")
-    running = commands.add_parser("run", help="train a job's model and publish it")
-    running.add_argument("job", choices=JOBS)
-    running.add_argument("--repository", type=Path, required=True, help="the model repository's folder; made where there is none")
-    running.add_argument("--epochs", type=_at_least(1), help="fewer or more than the job's schedule")
-    # One to fit and one to validate.
-    running.add_argument("--limit", type=_at_least(2), help="train and test on this many items only")
-    running.add_argument("--floor", type=at_least_0, help="the held-out figure to publish from, instead of all that the job asks of figures")
-    running.add_argument("--stable", type=_at_least(1), help="the published version that the new one isn't to be worse than, by the job's margins")
+    _add_run(commands.add_parser("run", help="train a job's model, judge it, and publish it"))
+    _add_version(commands.add_parser("evaluate", help="ask a published version about the held-out items again"))
+    _add_version(commands.add_parser("report", help="say where a published version's report is"))
+    publishing = commands.add_parser("publish", help="publish a version of one repository into another")
+    _add_version(publishing)
+    publishing.add_argument("--to", type=Path, required=True, help="the model repository to publish into; made where there is none")
     measured = commands.add_parser("table", help="what the newest version of each job showed and cost, in Markdown")
     measured.add_argument("--repository", type=Path, required=True, help="the model repository's folder")
     sampling = commands.add_parser("samples", help="write held-out items as files to send")
@@ -85,23 +86,63 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_version(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("job", choices=JOBS)
+    parser.add_argument("--repository", type=Path, required=True, help="the model repository's folder")
+    parser.add_argument("--version", type=_at_least(1), help="which (default: the newest)")
+
+
+def _add_run(running: argparse.ArgumentParser) -> None:
+    running.add_argument("job", choices=JOBS)
+    running.add_argument("--repository", type=Path, required=True, help="the model repository's folder; made where there is none")
+    running.add_argument("--epochs", type=_at_least(1), help="fewer or more than the job's schedule")
+    # One to fit and one to validate.
+    running.add_argument("--limit", type=_at_least(2), help="train and test on this many items only")
+    running.add_argument("--floor", type=at_least_0, help="the held-out figure to publish from, instead of all that the job asks of figures")
+    running.add_argument("--stable", type=_at_least(1), help="the published version that the new one isn't to be worse than, by the job's margins")
+    running.add_argument("--events", type=Path, help="a folder for each epoch's figures, as TensorBoard reads them")
+
+
+def _run(arguments: argparse.Namespace) -> bool:
+    """Runs the command; returns whether what it is about was good enough."""
+    job: Job | None = JOBS.get(getattr(arguments, "job", ""))
+
+    def say(message: str) -> None:
+        _say(f"{arguments.job}: {message}")
+
+    match arguments.command, job:
+        case "list", _:
+            for each in JOBS.values():
+                _say(f"{each.name}: {each.facts().description}")
+        case "table", _:
+            _say(summary.table(arguments.repository, list(JOBS)))
+        case "run", Job():
+            trial = Trial(
+                epochs=arguments.epochs, limit=arguments.limit, floor=arguments.floor, stable=arguments.stable, events=arguments.events
+            )  # fmt: skip
+            with quiet():
+                return run(job, arguments.repository, trial, say=say)
+        case "evaluate", Job():
+            with quiet():
+                return published.evaluate(job, arguments.repository, arguments.version, say=say)
+        case "report", Job():
+            _say(str(published.report(job, arguments.repository, arguments.version)))
+        case "publish", Job():
+            with quiet():
+                published.publish(job, arguments.repository, arguments.version, arguments.to, say=say)
+        case "samples", Job():
+            write_samples(job, arguments.out, arguments.count)
+    return True
+
+
 def main() -> int:
-    """Runs the command; returns the process's exit status: 2 where the command or its folder can't be used."""
+    """Runs the command; returns the process's exit status: 1 where a model wasn't good enough, 2 where the command or its folder can't be used."""
     arguments = _parser().parse_args()
     try:
-        match arguments.command:
-            case "list":
-                for job in JOBS.values():
-                    _say(f"{job.name}: {job.facts().description}")
-            case "run":
-                trial = Trial(epochs=arguments.epochs, limit=arguments.limit, floor=arguments.floor, stable=arguments.stable)
-                with quiet():
-                    good = run(JOBS[arguments.job], arguments.repository, trial, say=lambda message: _say(f"{arguments.job}: {message}"))
-                return 0 if good else _REFUSED
-            case "table":
-                _say(summary.table(arguments.repository, list(JOBS)))
-            case "samples":
-                write_samples(JOBS[arguments.job], arguments.out, arguments.count)
+        return 0 if _run(arguments) else _REFUSED
+    except (NotEarned, NotServed, Diverged) as error:
+        print(f"python -m training: {error}", file=sys.stderr)
+        return _REFUSED
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         print(f"python -m training: {error.strerror or error}{where}; give a folder that can be written to and has room", file=sys.stderr)
@@ -112,7 +153,6 @@ def main() -> int:
     except KeyboardInterrupt:
         print("python -m training: interrupted", file=sys.stderr)
         return _INTERRUPTED
-    return 0
 
 
 if __name__ == "__main__":

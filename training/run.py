@@ -40,12 +40,14 @@ class Trial:
         limit: trains and tests on the first items of each part only.
         floor: instead of the job's; then no other gate asks for a figure either.
         stable: the version that the candidate isn't to be worse than; None where there is none.
+        events: the folder for each epoch's figures, as TensorBoard reads them; None writes none.
     """
 
     epochs: int | None = None
     limit: int | None = None
     floor: float | None = None
     stable: int | None = None
+    events: Path | None = None
 
     @property
     def is_shortened(self) -> bool:
@@ -117,7 +119,7 @@ def _train(job: Job, trial: Trial, checkpoints: Path, say: Say) -> _Candidate:
     device = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else "the CPU"
     say(f"{len(data.training)} items of {data.name} to train on, {len(data.validation)} to validate, {len(data.held_out)} held out; on {device}")
     began = time.monotonic()
-    trained = job.task.train(data, Bench(say=say, epochs=trial.epochs, checkpoints=checkpoints))
+    trained = job.task.train(data, Bench(say=say, epochs=trial.epochs, checkpoints=checkpoints, events=trial.events))
     return _Candidate(job=job, data=data, trained=trained, seconds=time.monotonic() - began)
 
 

@@ -136,7 +136,6 @@ def levels(band: Band, *, x: str, y: str) -> str:
     """A figure `y` with its interval, by the level of `x`."""
     with _figure(x, y) as (axes, figure):
         _errors(axes, band, 0, y)
-        axes.set_xlim(0, None)
     return figure()
 
 

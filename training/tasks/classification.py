@@ -20,7 +20,7 @@ from training.report import classification as report
 from training.report import evidence as evidence_report
 from training.report.page import Section
 from training.tasks import classification_figures, network
-from training.tasks.task import Bench, Trained
+from training.tasks.task import Ask, Bench, Trained
 
 if TYPE_CHECKING:
     import keras
@@ -92,12 +92,9 @@ class Classification:
         bench.say(f"calibrated on {len(data.validation)} validation items: temperature {temperature:.3f}")
         calibrated = calibration.calibrated(fitted, temperature)
         model, threshold = self._served(fitted, calibrated, data)
+        said = self._said(lambda inputs: {PROBABILITIES: network.predicted(calibrated, inputs)}, data)
         # Of the same validation items as the temperature, which is one number: what the sets hold is measured on items that set nothing.
-        validated = network.predicted(calibrated, data.validation.inputs)
-        sets = conformal.fit_label_sets(validated, data.validation.targets, confidence_level=self.conformal_level)
-        said = classification_figures.Said(
-            validated=validated, held_out=network.predicted(calibrated, data.held_out.inputs), wanted_sensitivity=self.wanted_sensitivity
-        )
+        sets = conformal.fit_label_sets(said.validated, data.validation.targets, confidence_level=self.conformal_level)
         figures = said.figures(data, seed=self.seed)
         for figure in figures:
             bench.say(f"held-out {figure}")
@@ -128,6 +125,14 @@ class Classification:
             measured={"ece": Measured(value=error), "conformal_coverage": _measured(coverage[0])},
             subgroups={"accuracy": subgroups.for_gates(levels)},
         )
+
+    def evaluate(self, ask: Ask, data: "Dataset") -> list[Figure]:
+        """Accuracy and the like; the operating point of two classes is that of the validation items, as it was."""
+        return self._said(ask, data).figures(data, seed=self.seed)
+
+    def _said(self, ask: Ask, data: "Dataset") -> classification_figures.Said:
+        validated, held_out = (ask(part.inputs)[PROBABILITIES] for part in (data.validation, data.held_out))
+        return classification_figures.Said(validated=validated, held_out=held_out, wanted_sensitivity=self.wanted_sensitivity)
 
     def _served(self, fitted: "keras.Model", calibrated: "keras.Model", data: "Dataset") -> tuple["keras.Model", float | None]:
         """The model with all of its outputs, and above which distance an item counts as novel."""

@@ -37,7 +37,7 @@ def fitted(
     training, validation = (Arrays(inputs=part.inputs, targets=targets(part.targets)) for part in (data.training, data.validation))
 
     def run() -> "keras.Model":
-        return fit(build, plan, training, validation, checkpoints=bench.checkpoints, say=bench.say).model
+        return fit(build, plan, training, validation, checkpoints=bench.checkpoints, events=bench.events, say=bench.say).model
 
     try:
         model = run()

@@ -21,7 +21,7 @@ from training.report import evidence as evidence_report
 from training.report import survival as report
 from training.tasks import network
 from training.tasks.classification import NOVELTY, novelty_output
-from training.tasks.task import Bench, Trained
+from training.tasks.task import Ask, Bench, Trained
 
 if TYPE_CHECKING:
     import keras
@@ -100,8 +100,8 @@ class Survival:
         )
         model, threshold = self._served(hazards, data)
         followed, bootstrap = _followed(data.held_out), Bootstrap(items=len(data.held_out), seed=self.seed, groups=data.held_out.patients)
-        curves = self._curves(model, data.held_out.inputs)
-        figures = self._figures(followed, curves, bootstrap)
+        curves = self._curves(lambda inputs: network.predicted(model, inputs), data.held_out.inputs)
+        figures = self.evaluate(lambda inputs: network.predicted(model, inputs), data)
         theirs = Curves(edges_days=edges[1:], survival=self.baseline.survival(data.training, data.held_out.inputs, edges))
         baseline = self._figures(followed, theirs, bootstrap)
         for figure in figures:
@@ -133,6 +133,11 @@ class Survival:
             subgroups={self._auroc: subgroups.for_gates(levels)},
         )
 
+    def evaluate(self, ask: Ask, data: "Dataset") -> list[Figure]:
+        """The area and Brier's score at the horizon, and that integrated until it."""
+        bootstrap = Bootstrap(items=len(data.held_out), seed=self.seed, groups=data.held_out.patients)
+        return self._figures(_followed(data.held_out), self._curves(ask, data.held_out.inputs), bootstrap)
+
     @property
     def _auroc(self) -> str:
         return f"auroc_{self.horizon_days:g}d"
@@ -150,8 +155,8 @@ class Survival:
         threshold = novelty.threshold(measure.distance(network.predicted(features, data.validation.inputs)))
         return keras.Model(hazards.inputs[0], outputs, name=hazards.name), threshold
 
-    def _curves(self, model: "keras.Model", inputs: NDArray[Any]) -> Curves:
-        return Curves(edges_days=np.array(self.edges_days[1:]), survival=network.predicted(model, inputs)[SURVIVAL].astype(np.float64))
+    def _curves(self, ask: Ask, inputs: NDArray[Any]) -> Curves:
+        return Curves(edges_days=np.array(self.edges_days[1:]), survival=ask(inputs)[SURVIVAL].astype(np.float64))
 
     def _figures(self, followed: Followed, curves: Curves, bootstrap: Bootstrap) -> list[Figure]:
         return [
@@ -162,7 +167,7 @@ class Survival:
 
     def _risk_groups(self, model: "keras.Model", curves: Curves, data: "Dataset") -> NDArray[np.str_]:
         """Thirds of the validation patients' risks."""
-        validated = 1 - self._curves(model, data.validation.inputs).at(self.horizon_days)
+        validated = 1 - self._curves(lambda inputs: network.predicted(model, inputs), data.validation.inputs).at(self.horizon_days)
         cuts = np.quantile(validated, [1 / 3, 2 / 3])
         # So few patients may all be at one risk.
         return kaplan_meier.risk_groups(1 - curves.at(self.horizon_days), [cuts[0], max(cuts[1], np.nextafter(cuts[0], 2))])

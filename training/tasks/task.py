@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from training.job import Dataset, Part
 
 Say = Callable[[str], None]
+Ask = Callable[[NDArray[Any]], Mapping[str, NDArray[Any]]]
+"""What a model says of inputs [items, …]: its outputs by name, each [items, …]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,11 +30,13 @@ class Bench:
         say: is told how it goes.
         epochs: instead of the plan's own; None for that.
         checkpoints: the folder that a fit which was killed goes on from; None keeps none.
+        events: the folder for each epoch's figures, as TensorBoard reads them; None writes none.
     """
 
     say: Say
     epochs: int | None = None
     checkpoints: Path | None = None
+    events: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -76,6 +80,9 @@ class Task(Protocol):
 
     def scores(self, outputs: Mapping[str, NDArray[Any]], part: "Part") -> dict[str, NDArray[Any]]:
         """What each item of the part scores, [items], by the name of the figure that is the mean of it; nothing for outputs that it doesn't know."""
+
+    def evaluate(self, ask: Ask, data: "Dataset") -> list[Figure]:
+        """The figures of a model on held-out items, as `train` gives them; `ask` has the model's outputs for inputs, by name."""
 
     def kinds(self, targets: NDArray[Any]) -> list[str]:
         """What kind of item each is, to choose samples by and to name them: letters, digits and `-`."""

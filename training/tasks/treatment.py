@@ -18,7 +18,7 @@ from training.report import treatment as report
 from training.report.page import Section
 from training.tasks import network
 from training.tasks.classification import NOVELTY, novelty_output
-from training.tasks.task import Bench, Trained
+from training.tasks.task import Ask, Bench, Trained
 
 if TYPE_CHECKING:
     import keras
@@ -79,16 +79,7 @@ class Treatment:
         learnt_from = meta_learner.pseudo_outcomes(numbers, option, outcome, shares=shares, seed=self.seed)
         model, threshold = self._served(learner, features, data)
         said = network.predicted(model, data.held_out.inputs)
-        trial = treatment.scored(
-            features.transform(data.held_out.inputs),
-            data.held_out.targets["option"],
-            data.held_out.targets["outcome"],
-            shares=shares,
-            options=tuple(self.options.values()),
-            seed=self.seed,
-            higher_is_better=not self.lower_is_better,
-            confidence_level=self.confidence_level,
-        )
+        trial = self._trial(features, data)
         best = np.argmin if self.lower_is_better else np.argmax
         value = treatment.policy_value(trial, best(said[OUTCOME], axis=1))
         figures = self._figures(value)
@@ -108,6 +99,26 @@ class Treatment:
             baseline=tuple(baseline),
             baseline_name=name,
             sections=self._sections(trial, value, said[EFFECT]),
+        )
+
+    def evaluate(self, ask: Ask, data: "Dataset") -> list[Figure]:
+        """The value of the model's choice, and its gain over the reference; scores of held-out patients are fitted anew, by the same seed."""
+        features = self.recipe.fit(self.columns, data.training.inputs, data.training.targets["outcome"], seed=self.seed)
+        best = np.argmin if self.lower_is_better else np.argmax
+        chosen = best(ask(data.held_out.inputs)[OUTCOME], axis=1)
+        return self._figures(treatment.policy_value(self._trial(features, data), chosen))
+
+    def _trial(self, features: Fitted, data: "Dataset") -> Scored:
+        """The held-out patients' scores under each option."""
+        return treatment.scored(
+            features.transform(data.held_out.inputs),
+            data.held_out.targets["option"],
+            data.held_out.targets["outcome"],
+            shares=np.array(self.shares),
+            options=tuple(self.options.values()),
+            seed=self.seed,
+            higher_is_better=not self.lower_is_better,
+            confidence_level=self.confidence_level,
         )
 
     def _served(self, learner: meta_learner.Learner, features: Fitted, data: "Dataset") -> tuple["keras.Model", float]:
