@@ -1,20 +1,34 @@
-"""What is wrong with a table: where, and why; never the value that stands there."""
+"""What is wrong with a set, and what was left out of it: where, and why; never the value that stands there."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from training.report.page import Table, table
+if TYPE_CHECKING:
+    from training.report.page import Table
 
 _FIRST_ROWS = 5
 
 
 class Reason(StrEnum):
-    """Why a file, a row or a cell isn't taken. The words are stable: reports are compared by them."""
+    """Why a file, a record or a cell isn't taken. The words are stable: reports are compared by them."""
 
+    NO_FILES = "folder without files"
+    NO_SUCH_FILE = "no such file"
+    EMPTY_FILE = "empty file"
+    NO_RECORDS = "no records"
+    DAMAGED = "cut short or damaged"
+    INCOMPLETE = "another file of its folder is damaged"
+    WRONG_ENCODING = "wrong encoding"
     COLUMN_MISSING = "column missing"
     COLUMN_UNKNOWN = "column unknown"
     COLUMN_TWICE = "column twice"
+    WRONG_TYPE = "wrong type"
+    WRONG_SIZE = "wrong size"
+    TOO_FEW_CELLS = "too few cells"
+    TOO_MANY_CELLS = "too many cells"
+    QUOTES = "quotes don't match"
     MISSING = "missing"
     NOT_A_NUMBER = "not a number"
     NOT_FINITE = "not finite"
@@ -26,6 +40,22 @@ class Reason(StrEnum):
     OUTLIER = "outlier"
     DUPLICATE_ROW = "duplicate row"
     CONFLICTING_LABEL = "conflicting label"
+    NO_PIXELS = "no pixels"
+    NOT_SUPPORTED = "not supported"
+    TOO_LARGE = "too large"
+    TWO_SIZES = "two sizes in a series"
+    NO_ORDER = "slices without an order"
+    UNEVEN = "slices unevenly spaced"
+
+
+# What a table's cell or record has, and a file doesn't. The others may be of a file: an image that is one item has a size and a class too.
+_OF_A_TABLE = frozenset(
+    {
+        Reason.COLUMN_MISSING, Reason.COLUMN_UNKNOWN, Reason.COLUMN_TWICE, Reason.TOO_FEW_CELLS, Reason.TOO_MANY_CELLS, Reason.QUOTES, Reason.MISSING,
+        Reason.NOT_A_NUMBER, Reason.NOT_FINITE, Reason.NOT_A_TIME, Reason.BELOW_MINIMUM, Reason.ABOVE_MAXIMUM, Reason.NOT_AN_INTEGER, Reason.OUTLIER,
+        Reason.DUPLICATE_ROW,
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,24 +63,24 @@ class Fault:
     """One thing that is wrong.
 
     Attributes:
-        file: the file's name.
-        row: the number of the record in the file, from 1, without the header; None where the whole file is meant.
-        column: the column's name; None where the whole row is meant.
+        file: the file's name, or its name below the set's folder.
+        row: the number of the record in the file, from 1, without the header; None where all of them are meant.
+        column: the column's name; None where the whole record is meant, or, where there is no record either, the whole file.
         reason: why it isn't taken.
     """
 
     file: str
-    row: int | None
-    column: str | None
+    row: int | None = None
+    column: str | None = None
     reason: Reason
 
     def __post_init__(self) -> None:
-        """Raises ValueError where there is no file, the record has no number from 1 on, or neither a record nor a column is named."""
+        """Raises ValueError where there is no file, the record has no number from 1 on, or a table's fault names neither a record nor a column."""
         if not self.file:
             message = "file: the file's name"
             raise ValueError(message)
-        if self.row is None and self.column is None:
-            message = "row, column: at least one of them"
+        if self.row is None and self.column is None and self.reason in _OF_A_TABLE:
+            message = f"row, column: at least one of them, where it is `{self.reason}`"
             raise ValueError(message)
         if self.row is not None and self.row < 1:
             message = f"row: records are counted from 1; it is {self.row}"
@@ -92,14 +122,14 @@ class Tally:
 
 
 def tally(faults: Iterable[Fault]) -> tuple[Tally, ...]:
-    """The faults counted by file, reason and column: the most frequent first, then in the order of these words."""
-    places: dict[tuple[str, Reason, str | None], list[int | None]] = {}
+    """The faults counted by file, reason and column, those of records apart from those of the whole: the most frequent first, then by these words."""
+    places: dict[tuple[str, Reason, str | None, bool], list[int | None]] = {}
     for fault in faults:
-        places.setdefault((fault.file, fault.reason, fault.column), []).append(fault.row)
+        places.setdefault((fault.file, fault.reason, fault.column, fault.row is None), []).append(fault.row)
     tallies = [
-        Tally(file=file, column=column, reason=reason, count=len(rows), first_rows=_first(rows)) for (file, reason, column), rows in places.items()
+        Tally(file=file, column=column, reason=reason, count=len(rows), first_rows=_first(rows)) for (file, reason, column, _), rows in places.items()
     ]
-    return tuple(sorted(tallies, key=lambda each: (-each.count, each.file, each.reason, each.column or "")))
+    return tuple(sorted(tallies, key=lambda each: (-each.count, each.file, each.reason, each.column or "", each.first_rows)))
 
 
 def as_text(faults: Iterable[Fault]) -> str:
@@ -107,9 +137,14 @@ def as_text(faults: Iterable[Fault]) -> str:
     return "\n".join(f"{each.count} × {each.reason}{_in(each.column)}: {each.file}, {_records(each)}" for each in tally(faults))
 
 
-def as_table(faults: Iterable[Fault]) -> Table:
+def as_table(faults: Iterable[Fault]) -> "Table":
     """The same for a report."""
-    rows = [(each.reason, each.column or "the row", each.file, str(each.count), each.places) for each in tally(faults)]
+    from training.report.page import table  # noqa: PLC0415 - who reads a stream writes no report
+
+    rows = [
+        (each.reason, each.column or ("the row" if each.first_rows else "the file"), each.file, str(each.count), each.places)
+        for each in tally(faults)
+    ]
     return table(("reason", "column", "file", "how many", "first records"), rows)
 
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.streams.fault import Fault, Quarantine
+from training.quality.fault import Fault
+from training.streams.quarantine import Quarantine
 from training.streams.source import STRING, Items, Shard, Source, Spec
 from training.streams.survey import Survey
 

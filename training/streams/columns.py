@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.streams.fault import Fault, Reason
+from training.quality.fault import Fault, Reason
 from training.streams.source import STRING, Spec
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.quality.fault import Fault, Reason
 from training.streams import csv_records
 from training.streams.columns import Part, columns_of, items_of, require_parts
-from training.streams.fault import Fault, Reason
 from training.streams.source import Items, Shard, Spec, digest, names_of, path_of, require_counts
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from training.streams.cache import cached
-from training.streams.fault import Quarantine
 from training.streams.order import Order, SetChanged
+from training.streams.quarantine import Quarantine
 from training.streams.source import STRING, Source, Spec
 from training.streams.survey import Survey
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from training.quality.fault import Fault, Reason
 from training.streams import dicom_pixels
-from training.streams.fault import Fault, Reason
 from training.streams.folder import Listing, listing, shards_of
 from training.streams.labels import Labels
 from training.streams.source import STRING, Items, Shard, Spec, digest, path_of, require_counts

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydicom import config, uid
 from pydicom.pixels.decoders.base import get_decoder
 
-from training.streams.fault import Reason
+from training.quality.fault import Reason
 
 # All of this is for the process and set once, at import: `warnings.catch_warnings` and temporary log levels aren't safe among threads.
 config.settings.reading_validation_mode = config.IGNORE

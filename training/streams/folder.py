@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.streams.fault import Fault, Reason
+from training.quality.fault import Fault, Reason
 from training.streams.labels import Labels
 from training.streams.source import Shard, names_of
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from training.streams.fault import Fault, Reason
+from training.quality.fault import Fault, Reason
 from training.streams.folder import Listing, listing, shards_of
 from training.streams.labels import Labels
 from training.streams.source import STRING, Items, Shard, Spec, digest, path_of, require_counts

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from training.quality.fault import Fault, Reason
 from training.streams.columns import Kind, Part
 from training.streams.csv_files import CsvFiles
-from training.streams.fault import Fault, Reason
 
 
 class Labels(Protocol):

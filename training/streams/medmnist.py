@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from training.streams.fault import Fault, Reason
+from training.quality.fault import Fault, Reason
 from training.streams.source import Items, Shard, Spec, digest, require_counts
 
 _BLOCK_BYTES = 1 << 20

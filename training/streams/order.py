@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.streams.fault import Fault, Quarantine
+from training.quality.fault import Fault
+from training.streams.quarantine import Quarantine
 from training.streams.source import Items, Shard, Source, Spec
 from training.streams.survey import Survey
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from training.quality.fault import Fault, Reason
 from training.streams.columns import Part, columns_of, items_of, require_parts
-from training.streams.fault import Fault, Reason
 from training.streams.source import Items, Shard, Spec, digest, names_of, path_of, require_counts
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from training.streams.fault import Fault
+from training.quality.fault import Fault
 
 Items = Mapping[str, NDArray[Any]]
 """One or more items: arrays [items, …] by name. Texts are arrays of `object`."""

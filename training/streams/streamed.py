@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from training.streams.cache import cached
 from training.streams.dataset import dataset
-from training.streams.fault import Quarantine
+from training.streams.quarantine import Quarantine
 from training.streams.source import Source
 from training.streams.survey import Survey
 

@@ -6,7 +6,8 @@ With a survey the items that were seen before can be skipped without being read:
 import json
 from dataclasses import asdict, dataclass
 
-from training.streams.fault import Fault, Quarantine, Reason
+from training.quality.fault import Fault, Reason
+from training.streams.quarantine import Quarantine
 from training.streams.source import Source
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.streams.fault import Fault, Reason
+from training.quality.fault import Fault, Reason
 from training.streams.source import STRING, Items, Shard, Spec, digest, names_of, path_of, require_counts
 
 if TYPE_CHECKING:

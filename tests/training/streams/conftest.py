@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.streams.fault import Fault, Reason
+from training.quality.fault import Fault, Reason
 from training.streams.source import Items, Shard, Source, Spec
 
 Read = Callable[..., tuple[dict[str, list[Any]], list[str]]]

@@ -13,7 +13,7 @@ from gateway.item import EncodedImage, Item
 from gateway.manifest import ColorSpace, ImageInput, InputSpec, Manifest, OutputSpec
 from gateway.preprocess import InputLimits, Preprocessor
 from gateway.tensor import DType
-from training.streams.fault import Fault, Reason
+from training.quality.fault import Fault, Reason
 from training.streams.image_folder import ImageFolder
 from training.streams.labels import ByFolder, ByTable
 

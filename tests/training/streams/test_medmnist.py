@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from training.streams.fault import Fault
+from training.quality.fault import Fault
 from training.streams.medmnist import MedMnist
 
 

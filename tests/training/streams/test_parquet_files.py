@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from training.quality.fault import Fault
 from training.streams.columns import Kind, Part
-from training.streams.fault import Fault
 from training.streams.parquet_files import ParquetFiles
 
 PARTS = (Part(name="x", columns=("a", "b")), Part(name="sex", columns="sex", kind=Kind.INT64, categories=("f", "m")))

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from training.quality.fault import Fault
 from training.streams.cache import Cached, cached
 from training.streams.columns import Kind, Part
 from training.streams.csv_files import CsvFiles
 from training.streams.dataset import dataset
-from training.streams.fault import Fault, Quarantine
 from training.streams.image_folder import ImageFolder
+from training.streams.quarantine import Quarantine
 from training.streams.source import Items, Shard
 from training.streams.survey import survey
 

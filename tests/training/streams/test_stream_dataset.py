@@ -11,11 +11,12 @@ import tensorflow as tf
 from PIL import Image
 
 from training.fitting.source import Source as FitSource
+from training.quality.fault import Reason
 from training.streams.columns import Kind, Part
 from training.streams.csv_files import CsvFiles
 from training.streams.dataset import dataset
-from training.streams.fault import Quarantine, Reason
 from training.streams.image_folder import ImageFolder
+from training.streams.quarantine import Quarantine
 from training.streams.streamed import Streamed
 from training.streams.survey import survey
 

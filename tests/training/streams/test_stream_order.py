@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.streams.fault import Quarantine
 from training.streams.order import Order, SetChanged
+from training.streams.quarantine import Quarantine
 from training.streams.survey import Survey, survey
 
 SHARDS = st.lists(st.lists(st.sampled_from([True, True, True, False]), max_size=9), min_size=3, max_size=7)

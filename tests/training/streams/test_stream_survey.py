@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from training.streams.fault import Fault, Quarantine, Reason
+from training.quality.fault import Fault, Reason
+from training.streams.quarantine import Quarantine
 from training.streams.survey import Survey, survey
 
 GOOD = [[True, False, True], [], [False, False]]
@@ -48,9 +49,3 @@ def test_a_quarantine_keeps_the_first_and_counts_all() -> None:
     assert [str(fault) for fault in quarantine.faults] == ["a, record 1: cut short or damaged", "a, record 2: cut short or damaged"]
     assert quarantine.reasons == {Reason.DAMAGED: 3, Reason.EMPTY_FILE: 1}
     assert quarantine.count == 4
-
-
-@pytest.mark.parametrize(("options", "field"), [({"file": ""}, "file"), ({"row": 0}, "row")])
-def test_a_fault_names_a_place(options: dict[str, Any], field: str) -> None:
-    with pytest.raises(ValueError, match=field):
-        Fault(**{"file": "a", "reason": Reason.DAMAGED} | options)

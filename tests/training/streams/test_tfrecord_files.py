@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from training.streams.fault import Fault
+from training.quality.fault import Fault
 from training.streams.tfrecord_files import Feature, TfRecordFiles
 
 FEATURES = (
