@@ -10,7 +10,6 @@ from training.augmentation import Layers, image_augmentation, series_augmentatio
 from training.augmentation_layers import RandomScale, RandomTimeShift
 from training.job import Dataset, Job
 from training.jobs import JOBS
-from training.tasks import network
 from training.tasks.classification import Classification
 from training.tasks.task import Bench
 
@@ -94,7 +93,7 @@ def test_the_model_that_comes_out_of_a_fit_has_no_augmentation(loaded: dict[str,
     task = job.task
     assert isinstance(task, Classification)
 
-    model = network.fitted(lambda: task.build(data.training), task.plan, data, Bench(say=lambda _: None, epochs=1))
+    model = task.fit(data.training, data.validation, Bench(say=lambda _: None, epochs=1)).model
 
     assert [type(layer) for layer in model.layers] == [type(layer) for layer in task.build(data.training).layers]
     again = np.asarray(model(data.held_out.inputs, training=False))

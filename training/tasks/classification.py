@@ -14,6 +14,7 @@ from training.evaluate import Figure
 from training.evidence import conformal, decision_curve, novelty, robustness, subgroups
 from training.evidence.resampling import Bootstrap
 from training.evidence.robustness import Perturbation
+from training.fitting.fit import Fitted
 from training.fitting.plan import Plan
 from training.gates.evidence import Measured
 from training.report import classification as report
@@ -85,9 +86,13 @@ class Classification:
         said = outputs.get(PROBABILITIES)
         return {} if said is None else {"accuracy": (said.argmax(axis=1) == part.targets).astype(np.float64)}
 
+    def fit(self, training: "Part", validation: "Part", bench: Bench) -> Fitted:
+        """The network by the plan, before it is calibrated."""
+        return network.fitted(lambda: self.build(training), self.plan, training, validation, bench)
+
     def train(self, data: "Dataset", bench: Bench) -> Trained:
         """Fits, calibrates, sets thresholds on validation items, and measures on held-out ones."""
-        fitted = network.fitted(lambda: self.build(data.training), self.plan, data, bench)
+        fitted = self.fit(data.training, data.validation, bench).model
         temperature = calibration.fit_temperature(network.predicted(fitted, data.validation.inputs), data.validation.targets)
         bench.say(f"calibrated on {len(data.validation)} validation items: temperature {temperature:.3f}")
         calibrated = calibration.calibrated(fitted, temperature)

@@ -1,4 +1,4 @@
-"""A network fitted to a data set's training items, as the tasks that learn one have it."""
+"""A network fitted to training items, as the tasks that learn one have it."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from training.fitting import checkpoint
-from training.fitting.fit import fit
+from training.fitting.fit import Fitted, fit
 from training.fitting.plan import Plan
 from training.fitting.source import Arrays
 from training.tasks.task import Bench
@@ -15,7 +15,7 @@ from training.tasks.task import Bench
 if TYPE_CHECKING:
     import keras
 
-    from training.job import Dataset
+    from training.job import Part
 
 BATCH = 256
 """Items that are asked about at once when a network is measured."""
@@ -24,32 +24,33 @@ BATCH = 256
 def fitted(
     build: Callable[[], "keras.Model"],
     plan: Plan,
-    data: "Dataset",
+    training: "Part",
+    validation: "Part",
     bench: Bench,
     *,
     targets: Callable[[NDArray[Any]], NDArray[Any]] = lambda targets: targets,
-) -> "keras.Model":
+) -> Fitted:
     """The network after the plan, or after the bench's epochs; `targets` makes what the loss compares with.
 
     A fit that was killed goes on from its checkpoints; those of another fit are removed, for their job, data or plan is no longer this one.
     """
     plan = plan if bench.epochs is None else replace(plan, epochs=bench.epochs)
-    training, validation = (Arrays(inputs=part.inputs, targets=targets(part.targets)) for part in (data.training, data.validation))
+    learnt, validated = (Arrays(inputs=part.inputs, targets=targets(part.targets)) for part in (training, validation))
 
-    def run() -> "keras.Model":
-        return fit(build, plan, training, validation, checkpoints=bench.checkpoints, events=bench.events, say=bench.say).model
+    def run() -> Fitted:
+        return fit(build, plan, learnt, validated, checkpoints=bench.checkpoints, events=bench.events, say=bench.say)
 
     try:
-        model = run()
+        found = run()
     except checkpoint.NotThisFit:
         if bench.checkpoints is None:
             raise
         bench.say("checkpoints of another fit removed")
         checkpoint.clear(bench.checkpoints)
-        model = run()
+        found = run()
     if bench.checkpoints is not None:
         checkpoint.clear(bench.checkpoints)
-    return model
+    return found
 
 
 def predicted(model: "keras.Model", inputs: NDArray[Any]) -> Any:  # noqa: ANN401 - an array, or a dictionary of them

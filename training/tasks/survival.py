@@ -14,6 +14,7 @@ from training.evidence import kaplan_meier, novelty, robustness, subgroups, surv
 from training.evidence.resampling import Bootstrap
 from training.evidence.robustness import Perturbation
 from training.evidence.survival import Curves, Followed
+from training.fitting.fit import Fitted
 from training.fitting.plan import Plan
 from training.gates.evidence import Measured
 from training.models import hazard
@@ -88,16 +89,22 @@ class Survival:
             "integrated_brier": survival.integrated_brier_scores(followed, curves),
         }
 
-    def train(self, data: "Dataset", bench: Bench) -> Trained:
-        """Fits, and measures on held-out patients at the horizon and over the curve until it."""
+    def fit(self, training: "Part", validation: "Part", bench: Bench) -> Fitted:
+        """The network by the plan."""
         edges = np.array(self.edges_days)
-        hazards = network.fitted(
-            lambda: self.build(data.training),
+        return network.fitted(
+            lambda: self.build(training),
             self.plan,
-            data,
+            training,
+            validation,
             bench,
             targets=lambda targets: hazard.targets(targets["time_days"], targets["event"], edges),
         )
+
+    def train(self, data: "Dataset", bench: Bench) -> Trained:
+        """Fits, and measures on held-out patients at the horizon and over the curve until it."""
+        edges = np.array(self.edges_days)
+        hazards = self.fit(data.training, data.validation, bench).model
         model, threshold = self._served(hazards, data)
         followed, bootstrap = _followed(data.held_out), Bootstrap(items=len(data.held_out), seed=self.seed, groups=data.held_out.patients)
         curves = self._curves(lambda inputs: network.predicted(model, inputs), data.held_out.inputs)
