@@ -32,7 +32,7 @@ models: $(READY)  ## Train, judge and publish every job into var/models, with a 
 	@set -e; for job in $$($(BIN)/python -m training list | cut -d: -f1); do $(BIN)/python -m training run $$job --repository var/models; done
 
 test: $(READY)  ## The whole test suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(READY)  ## Style, types, import contracts, the rules of the wire, and that generated code is up to date
 	$(BIN)/ruff check
@@ -57,6 +57,9 @@ bench: $(READY)  ## Measure what the gateway and the model server cost (about 20
 	@$(BIN)/python -m benchmarks.modelserver.speed --model large
 	@$(BIN)/python -m benchmarks.modelserver.copies
 	@$(BIN)/python -m benchmarks.modelserver.publish
+	@$(BIN)/python -m benchmarks.training.steps
+	@$(BIN)/python -m benchmarks.training.streams
+	@$(BIN)/python -m benchmarks.training.memory
 
 soak: $(READY)  ## Publish versions for twelve minutes under 32 callers; fails where a call was lost, or memory stayed taken
 	@$(BIN)/python -m benchmarks.modelserver.publish --minutes 12 --callers 32

@@ -26,6 +26,8 @@ _REFUSED = 1
 _UNUSABLE = 2
 # What a shell says of a command that Ctrl-C ended.
 _INTERRUPTED = 130
+# And of one whose reader has gone.
+_READER_GONE = 141
 
 
 def _say(message: str) -> None:
@@ -143,6 +145,10 @@ def main() -> int:
     except (NotEarned, NotServed, Diverged) as error:
         print(f"python -m training: {error}", file=sys.stderr)
         return _REFUSED
+    except BrokenPipeError:
+        # Whoever read has gone, as `head` does. What is still to be flushed at the end has nowhere to go either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _READER_GONE
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         print(f"python -m training: {error.strerror or error}{where}; give a folder that can be written to and has room", file=sys.stderr)

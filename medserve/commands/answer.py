@@ -21,7 +21,6 @@ def show(response: inference_pb2.InferResponse) -> None:
     label = f" ({served.version_label})" if served.version_label else ""
     console.print(tables.cell(f"{served.model} version {served.version}{label}", "bold"))
     console.print(tables.cell(f"request {response.request_id}"), soft_wrap=True)
-    console.print()
     _print_findings(console, response)
     for curve in response.survival_curves:
         _print_curve(console, curve)
@@ -45,9 +44,11 @@ def _print_findings(console: Console, response: inference_pb2.InferResponse) -> 
     if not findings:
         if response.survival_curves or response.treatment_rankings or response.forecasts:
             return
+        console.print()
         shown = "" if response.raw_outputs else " --raw-outputs shows them."
         console.print(f"No findings: the model's outputs are numbers without a declared meaning.{shown}")
         return
+    console.print()
     several = len({finding.output for finding in findings}) > 1
     systems = {finding.code.system for finding in findings}
     points = iter(tables.percentages([finding.operating_point for finding in findings if finding.HasField("operating_point")]))
@@ -100,9 +101,11 @@ def _print_ranking(console: Console, ranking: reading_pb2.TreatmentRanking) -> N
         for place, option in enumerate(ranking.options, start=1)
     ]
     best = ranking.options[0]
-    columns = ("Rank", "Option", "Outcome", _level(best.outcome_interval), f"Against {reference}", f"{_level(best.effect_interval)} ")
+    # Two columns of one name would be one for `whole`.
+    columns = ("Rank", "Option", "Outcome", _level(best.outcome_interval), "Effect", f"{_level(best.effect_interval)} ")
     better = "lower" if ranking.lower_is_better else "higher"
-    _print_table(console, f"{ranking.outcome.display or ranking.outcome.code} in {ranking.unit}, {better} is better", columns, rows)
+    title = f"{ranking.outcome.display or ranking.outcome.code} in {ranking.unit}, {better} is better; effects are against {reference}"
+    _print_table(console, title, columns, rows, folded=("Option",))
 
 
 def _print_forecast(console: Console, forecast: reading_pb2.Forecast) -> None:
@@ -114,10 +117,12 @@ def _print_forecast(console: Console, forecast: reading_pb2.Forecast) -> None:
     _print_table(console, f"Forecast of {name} in {forecast.unit}", ("Seconds ahead", "Value", _level(forecast.interval)), rows)
 
 
-def _print_table(console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _print_table(console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, folded: Sequence[str] = ()) -> None:
+    """Numbers are whole and to the right; the columns in `folded` hold words."""
+    numbers = [column for column in columns if column not in folded]
     console.print()
     console.print(tables.cell(title, "bold"))
-    tables.show(console, columns, rows, right=columns[1:], whole=columns[1:])
+    tables.show(console, columns, rows, right=numbers, whole=numbers)
 
 
 def _level(interval: reading_pb2.IntervalEnds) -> str:

@@ -127,7 +127,7 @@ def _detail(spec: manifest_input_pb2.InputSpec) -> str:
 
 def _feature(feature: manifest_input_pb2.FeatureSpec) -> tuple[str, str, str, str, str]:
     """Name, what is taken, its range, whether it may be missing, and what it means."""
-    takes = ", ".join(category.code for category in feature.categories) or f"a number in {feature.unit}"
+    takes = ", ".join(category.code for category in feature.categories) or ("a number" if feature.unit == "1" else f"a number in {feature.unit}")
     lower = f"from {feature.minimum:g}" if feature.HasField("minimum") else ""
     upper = f"to {feature.maximum:g}" if feature.HasField("maximum") else ""
     needed = "no" if feature.if_missing == manifest_input_pb2.FEATURE_HANDLING_AS_MISSING else "yes"

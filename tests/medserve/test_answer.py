@@ -19,7 +19,7 @@ def ends(lower: list[float], upper: list[float], level: float = 0.9) -> reading_
 def shown(capsys: pytest.CaptureFixture[str], **readings: object) -> list[list[str]]:
     """The lines of what is printed behind the head, each as its words."""
     answer.show(inference_pb2.InferResponse(request_id="r", served_by=SERVED, **readings))  # type: ignore[arg-type]
-    return [line.split() for line in capsys.readouterr().out.splitlines()[3:] if line.strip()]
+    return [line.split() for line in capsys.readouterr().out.splitlines()[2:] if line.strip()]
 
 
 def test_a_survival_curve_is_a_table_of_days(capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,7 +46,7 @@ def test_treatments_are_a_table_in_their_order_with_effects_and_signs(capsys: py
 
     lines = shown(capsys, treatment_rankings=[ranking])
 
-    assert lines[0] == ["CD4", "in", "/uL,", "higher", "is", "better"]
+    assert lines[0] == ["CD4", "in", "/uL,", "higher", "is", "better;", "effects", "are", "against", "zidovudine"]
     assert lines[-2:] == [
         ["1", "both", "400", "380", "to", "420", "+50", "+25", "to", "+75"],
         ["2", "zidovudine", "350", "340", "to", "360", "+0", "+0", "to", "+0"],
@@ -85,3 +85,19 @@ def test_novelty_and_warnings_are_said(capsys: pytest.CaptureFixture[str]) -> No
 
     assert ["Novelty", "3:", "above", "2", "an", "item", "is", "unlike", "the", "training", "data"] in lines
     assert lines[-1] == ["Warning:", "Unlike.", "(OUT_OF_DISTRIBUTION)"]
+
+
+def test_long_names_of_options_are_folded_and_no_number_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    names = ("zidovudine and didanosine", "zidovudine and zalcitabine")
+    options = [
+        reading_pb2.TreatmentOption(
+            code=coding(name), outcome=251.25, outcome_interval=ends([210.25], [281.25]), effect=72.75, effect_interval=ends([54.25], [92.25])
+        )
+        for name in names
+    ]
+    ranking = reading_pb2.TreatmentRanking(outcome=coding("CD4"), unit="/uL", reference=coding(names[0]), options=options)
+
+    words = [word for line in shown(capsys, treatment_rankings=[ranking]) for word in line]
+
+    for word in ("RANK", "OUTCOME", "EFFECT", "251.2", "+72.75", "+92.25", "didanosine", "zalcitabine"):
+        assert word in words

@@ -162,3 +162,41 @@ def test_a_run_below_the_floor_leaves_a_report_as_well(tmp_path: Path) -> None:
     assert not run(POINTS, tmp_path, Trial(floor=1.0), say=lambda _: None)
 
     assert "below the floor of 1.0" in (tmp_path / "points" / LAST_REPORT).read_text()
+
+
+def test_a_run_that_was_broken_off_goes_on_where_it_was_and_comes_to_the_same_model(tmp_path: Path) -> None:
+    task: Any = POINTS.task
+    job = replace(POINTS, task=replace(task, plan=replace(task.plan, checkpoint_seconds=None)))
+
+    def break_off(line: str) -> None:
+        if line.startswith("epoch 3/3"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(job, tmp_path / "broken", Trial(), say=break_off)
+    said: list[str] = []
+    assert run(job, tmp_path / "broken", Trial(), say=said.append)
+    assert run(job, tmp_path / "whole", Trial(), say=lambda _: None)
+
+    assert any(line.startswith("going on from the checkpoint of epoch 3") for line in said)
+    assert not any(line.startswith("epoch 1/3") for line in said)
+    one, other = (read_golden(tmp_path / name / "points" / "1" / EXTRA / GOLDEN).outputs["probabilities"] for name in ("broken", "whole"))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_checkpoints_of_another_fit_are_no_reason_to_fail(tmp_path: Path) -> None:
+    task: Any = POINTS.task
+    job, other = (replace(POINTS, task=replace(task, plan=replace(task.plan, checkpoint_seconds=None, learning_rate=rate))) for rate in (0.1, 0.2))
+
+    def break_off(line: str) -> None:
+        if line.startswith("epoch 2/3"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(other, tmp_path, Trial(), say=break_off)
+    said: list[str] = []
+
+    assert run(job, tmp_path, Trial(), say=said.append)
+
+    assert "checkpoints of another fit removed" in said
+    assert any(line.startswith("epoch 1/3") for line in said)
