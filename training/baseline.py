@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from training.models import hazard
 
 if TYPE_CHECKING:
-    from training.job import Part
+    from training.dataset import Part
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

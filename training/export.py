@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from medserve.repository import EXTRA, MANIFEST, weights_digest
 from medserve.v1 import manifest_pb2
+from training.dataset import Dataset
 from training.evaluate import Figure
-from training.job import Dataset, Job
+from training.job import Job
 from training.tasks.task import Trained
 
 if TYPE_CHECKING:

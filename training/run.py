@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from medserve.repository import EXTRA, GOLDEN
 from training import gates, golden, serving, summary
 from training import publish as repository
+from training.dataset import Dataset
 from training.evaluate import Figure
-from training.job import Dataset, Job
+from training.job import Job
 from training.report.card import card
 from training.report.figures import figures
 from training.report.page import Report, Section, render

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from training import publish
+from training.dataset import Dataset
 from training.evaluate import Figure
 from training.export import export
-from training.job import Dataset
 from training.jobs import JOBS
 from training.tasks.task import Bench
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from training.augmentation import Layers, image_augmentation, series_augmentation
 from training.augmentation_layers import RandomScale, RandomTimeShift
-from training.job import Dataset, Job
+from training.dataset import Dataset
+from training.job import Job
 from training.jobs import JOBS
 from training.tasks.classification import Classification
 from training.tasks.task import Bench

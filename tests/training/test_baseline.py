@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.baseline import Baseline, support_vectors
-from training.job import Dataset
+from training.dataset import Dataset
 from training.jobs import JOBS
 from training.tasks.classification import Classification
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from training.data.ecg5000 import CLASSES
-from training.job import Dataset, Part
+from training.dataset import Dataset, Part
 from training.jobs import JOBS
 
 every_data_set = pytest.mark.parametrize("name", JOBS)

@@ -17,8 +17,9 @@ from gateway.tensor import DType
 from medserve.commands.files import read_input
 from medserve.inputs import to_input
 from medserve.v1 import manifest_pb2, tensor_pb2
+from training.dataset import Dataset
 from training.fitting.plan import Plan
-from training.job import Dataset, Job
+from training.job import Job
 from training.jobs import JOBS
 from training.tasks.classification import Classification
 from training.tasks.task import Bench

@@ -10,8 +10,8 @@ import pytest
 from gateway.repository import read_version
 from medserve.repository import EXTRA, MANIFEST, RepositoryError, versions
 from training import published, summary
+from training.dataset import Part
 from training.gates import Floor, NotEarned, NotWorse
-from training.job import Part
 from training.jobs import JOBS
 from training.run import REPORT, Trial, run
 

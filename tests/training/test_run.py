@@ -13,10 +13,11 @@ from medserve.repository import EXTRA, GOLDEN
 from medserve.v1 import manifest_input_pb2, manifest_pb2, tensor_pb2
 from training import publish
 from training.baseline import Baseline, support_vectors
+from training.dataset import Dataset, Part
 from training.fitting.plan import Plan
 from training.gates import Floor, Latency, ManifestComplete, TrainToServe
 from training.golden import read_golden
-from training.job import Dataset, Job, Part
+from training.job import Job
 from training.report import plots
 from training.run import CHECKPOINTS, REPORT, Trial, run
 from training.tasks.classification import Classification as Classes

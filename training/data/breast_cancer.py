@@ -7,7 +7,7 @@ import numpy as np
 
 from training import record_input
 from training.data.notes import notes
-from training.job import Dataset, Part
+from training.dataset import Dataset, Part
 from training.quality.schema import Category, Field, Schema
 
 LABEL = "diagnosis"

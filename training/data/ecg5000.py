@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.job import Dataset, Part
+from training.dataset import Dataset, Part
 
 SAMPLES = 140
 _VALIDATION_ITEMS = 50

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.job import Dataset, Part
+from training.dataset import Dataset, Part
 
 _TEST_ITEMS = 1000
 # A tenth of the others, as the reference schedule asks for.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.job import Dataset, Part
+from training.dataset import Dataset, Part
 
 SAMPLES = 2000
 # The archive states no units: arterial and central venous pressure have the values of mm[Hg], and airway pressure those of cm[H2O].

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from medserve.v1 import manifest_input_pb2, manifest_pb2, tensor_pb2
 from training.baseline import Baseline, gradient_boosting
 from training.data.pigs import CHANNELS, SAMPLES, load_pigs
+from training.dataset import Part
 from training.features import Log1p, Normalise, Recipe
 from training.features.series import BandPower, SeriesFeatures, Summary
 from training.fitting.monitor import EarlyStopping
 from training.fitting.plan import Plan
 from training.gates import Floor, NotWorse
-from training.job import USUAL, Job, Part
+from training.job import USUAL, Job
 from training.report import plots
 from training.tasks.classification import Classification
 

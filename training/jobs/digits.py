@@ -9,10 +9,11 @@ from medserve.v1 import manifest_input_pb2, manifest_pb2, tensor_pb2
 from training.augmentation import image_augmentation
 from training.baseline import Baseline, support_vectors
 from training.data.mnist import load_mnist_5k
+from training.dataset import Part
 from training.evidence.robustness import Noise, Shift
 from training.fitting.plan import Plan
 from training.gates import Ceiling, Floor, NotWorse
-from training.job import USUAL, Job, Part
+from training.job import USUAL, Job
 from training.report import plots
 from training.tasks.classification import Classification
 

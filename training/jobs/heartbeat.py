@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from medserve.v1 import manifest_input_pb2, manifest_pb2, tensor_pb2
 from training.baseline import Baseline, support_vectors
 from training.data.ecg5000 import CLASSES, SAMPLES, load_ecg5000, load_other_beats
+from training.dataset import Part
 from training.evidence.robustness import Noise
 from training.fitting.plan import Plan
 from training.gates import Ceiling, Floor, NotWorse
-from training.job import USUAL, Job, Part
+from training.job import USUAL, Job
 from training.models.recurrent import HEAD, Cell, stacked
 from training.report import plots
 from training.tasks.classification import Classification

@@ -9,12 +9,13 @@ from medserve.v1 import manifest_pb2
 from training import record_input
 from training.baseline import Hazards, gradient_boosting
 from training.data.support2 import HORIZON_DAYS, SCHEMA, load_support2
+from training.dataset import Part
 from training.evidence.robustness import Missing
 from training.features import Impute, Log1p, MissingIndicators, Normalise, OneHot, Ratio, Recipe
 from training.fitting.monitor import EarlyStopping
 from training.fitting.plan import Plan
 from training.gates import Ceiling, Floor, NotBehindBaseline, NotWorse, SubgroupGap
-from training.job import USUAL, Job, Part
+from training.job import USUAL, Job
 from training.models import hazard
 from training.tasks.survival import Survival
 

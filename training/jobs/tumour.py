@@ -9,12 +9,13 @@ from medserve.v1 import manifest_pb2
 from training import record_input
 from training.baseline import Baseline, gradient_boosting
 from training.data.breast_cancer import BENIGN, MALIGNANT, SCHEMA, load_breast_cancer
+from training.dataset import Part
 from training.evidence.robustness import Noise
 from training.features import Log1p, Normalise, PrincipalComponents, Ratio, Recipe, Select
 from training.fitting.monitor import EarlyStopping
 from training.fitting.plan import Plan
 from training.gates import Ceiling, Floor, NotWorse
-from training.job import USUAL, Job, Part
+from training.job import USUAL, Job
 from training.tasks.classification import Classification
 
 if TYPE_CHECKING:

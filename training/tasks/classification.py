@@ -26,7 +26,7 @@ from training.tasks.task import Ask, Bench, Trained
 if TYPE_CHECKING:
     import keras
 
-    from training.job import Dataset, Part
+    from training.dataset import Dataset, Part
 
 PROBABILITIES, NOVELTY = "probabilities", "novelty"
 

@@ -12,7 +12,7 @@ from training.evidence.operating_point import OperatingPoint, for_sensitivity, y
 from training.evidence.resampling import Bootstrap
 
 if TYPE_CHECKING:
-    from training.job import Dataset, Part
+    from training.dataset import Dataset, Part
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ from training.tasks.task import Bench
 if TYPE_CHECKING:
     import keras
 
-    from training.job import Part
+    from training.dataset import Part
 
 BATCH = 256
 """Items that are asked about at once when a network is measured."""

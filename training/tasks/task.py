@@ -15,7 +15,7 @@ from training.report.page import Section
 if TYPE_CHECKING:
     import keras
 
-    from training.job import Dataset, Part
+    from training.dataset import Dataset, Part
 
 Say = Callable[[str], None]
 Ask = Callable[[NDArray[Any]], Mapping[str, NDArray[Any]]]

@@ -23,7 +23,7 @@ from training.tasks.task import Ask, Bench, Trained
 if TYPE_CHECKING:
     import keras
 
-    from training.job import Dataset, Part
+    from training.dataset import Dataset, Part
 
 OUTCOME, EFFECT = "outcome", "effect"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.data.pigs import load_pigs
-from training.job import Dataset
+from training.dataset import Dataset
 
 
 @pytest.fixture(scope="module")

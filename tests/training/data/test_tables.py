@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from training.data import actg175, breast_cancer, support2
-from training.job import Dataset
+from training.dataset import Dataset
 from training.quality.split import Split, require_no_leak
 
 

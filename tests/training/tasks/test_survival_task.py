@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from training.baseline import Hazards, gradient_boosting
+from training.dataset import Dataset, Part
 from training.evidence.robustness import Noise
 from training.fitting.plan import Plan
-from training.job import Dataset, Part
 from training.models import hazard
 from training.tasks.survival import Survival
 from training.tasks.task import Bench, Trained

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from medserve.v1 import coding_pb2
+from training.dataset import Dataset, Part
 from training.features import Normalise, Recipe
-from training.job import Dataset, Part
 from training.tasks.task import Bench, Trained
 from training.tasks.treatment import Treatment
 
