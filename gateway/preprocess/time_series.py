@@ -27,10 +27,13 @@ from gateway.units import Conversion, conversion
 # Two frequencies that differ by less drift apart by less than one sample in a million: the same clock, rounded.
 _FREQUENCY_TOLERANCE = 1e-6
 
-# Converting so many values takes about a millisecond.
+# Converting so many values takes about a millisecond, and so does making a grid of so many seconds at a thousand moments in each.
 _LONG_VALUES = 10_000
+_LONG_SECONDS = 10
 # One conversion holds the interpreter from its start to its end, on whichever thread: so many values at a time, and others get their turn.
 _BLOCK_SAMPLES = 10_000
+# Of a long grid so much at a time: it takes ten numbers beside each moment to make it.
+_BLOCK_MOMENTS = 1_000_000
 # Sums of so many values stay below infinity.
 _HEADROOM = 1e12
 # 300 years. Beyond it a moment is no time but a mistake, and its arithmetic overflows.
@@ -38,8 +41,12 @@ _MAX_SECONDS = 1e10
 
 
 def is_long(series: TimeSeries) -> bool:
-    """Whether a series takes long enough to convert that it belongs on a thread."""
-    return sum(len(channel.values) for channel in series.channels) + len(series.times_seconds) > _LONG_VALUES
+    """Whether a series takes long enough to convert that it belongs on a thread: it has many values, or is brought to a grid that may have."""
+    if sum(len(channel.values) for channel in series.channels) + len(series.times_seconds) > _LONG_VALUES:
+        return True
+    if len(series.times_seconds):
+        return not series.times_seconds[-1] - series.times_seconds[0] <= _LONG_SECONDS
+    return any(len(channel.values) > _LONG_SECONDS * series.sampling_frequency_hz > 0 for channel in series.channels)
 
 
 def prepare(spec: InputSpec, series: TimeSeries, limits: InputLimits) -> tuple[Tensor, tuple[Caution, ...]]:
@@ -113,7 +120,12 @@ def _resampled(medium: TimeSeriesInput, times: NDArray[np.float64], came: NDArra
     frequency_hz = medium.sampling_frequency_hz
     moments = resampling.grid(times, frequency_hz=frequency_hz, samples=samples)
     gap = medium.max_gap_seconds or 0.0
-    return np.column_stack([resampling.resample(times, column, moments, frequency_hz=frequency_hz, max_gap_seconds=gap) for column in came.T])
+    values = np.empty((samples, came.shape[1]))
+    for column in range(came.shape[1]):
+        for start in range(0, samples, _BLOCK_MOMENTS):
+            block = slice(start, start + _BLOCK_MOMENTS)
+            values[block, column] = resampling.resample(times, came[:, column], moments[block], frequency_hz=frequency_hz, max_gap_seconds=gap)
+    return values
 
 
 def _checked(spec: InputSpec, medium: TimeSeriesInput, values: NDArray[np.float64], times: NDArray[np.float64], field: str) -> tuple[Caution, ...]:
@@ -127,7 +139,7 @@ def _checked(spec: InputSpec, medium: TimeSeriesInput, values: NDArray[np.float6
         )
         raise GapTooLong(message, field=f"{field}.channels")
     cautions = []
-    if (times[-1] - times[0]) * frequency_hz > samples:
+    if resampling.samples_of(times, frequency_hz) > samples:
         message = f"The series is longer than the model reads: its latest {samples / frequency_hz:g} s were read."
         cautions.append(Caution(reason="SERIES_CUT", message=message))
     if missing:
@@ -144,7 +156,10 @@ def _times_of(series: TimeSeries, field: str) -> NDArray[np.float64]:
         raise ShapeMismatch(message, field=f"{field}.channels")
     if not len(series.times_seconds):
         if not (0 < series.sampling_frequency_hz < math.inf):
-            message = "neither a sampling frequency nor times came: say how often or when the series was sampled"
+            message = "neither a sampling frequency above 0 nor times came: say how often or when the series was sampled"
+            raise SamplingFrequencyMismatch(message, field=f"{field}.sampling_frequency_hz")
+        if samples > _MAX_SECONDS * series.sampling_frequency_hz:
+            message = "at this sampling frequency the series would have taken centuries: give it in samples per second"
             raise SamplingFrequencyMismatch(message, field=f"{field}.sampling_frequency_hz")
         return np.arange(samples, dtype=np.float64) / series.sampling_frequency_hz
     if series.sampling_frequency_hz:
@@ -157,8 +172,11 @@ def _times_of(series: TimeSeries, field: str) -> NDArray[np.float64]:
     for start in range(0, samples, _BLOCK_SAMPLES):
         block = slice(start, start + _BLOCK_SAMPLES)
         times[block] = series.times_seconds[block]
-    if not ((np.abs(times) <= _MAX_SECONDS).all() and (np.diff(times) > 0).all()):
-        message = "a time isn't later than the one before, or is no number: send the samples oldest first, each once"
+    if not (np.abs(times) <= _MAX_SECONDS).all():
+        message = "a time is no number, or centuries from 0: send seconds, not milliseconds or less"
+        raise TimesInvalid(message, field=f"{field}.times_seconds")
+    if not (np.diff(times) > 0).all():
+        message = "a time isn't later than the one before: send the samples oldest first, each once"
         raise TimesInvalid(message, field=f"{field}.times_seconds")
     return times
 
