@@ -20,10 +20,12 @@ from gateway.errors import (
 from gateway.item import Quantity, Record
 from gateway.manifest import FeatureHandling, FeatureSpec, InputSpec, RecordInput
 from gateway.preprocess.bounds import InputLimits, require_at_most
-from gateway.preprocess.tensor import require_finite
 from gateway.reading import Caution
 from gateway.tensor import Tensor
 from gateway.units import NO_UNIT, Conversion, conversion
+
+# By so much, of its own size, the arithmetic of a conversion may stray.
+_ROUNDING = 1e-12
 
 
 class _Remark(Enum):
@@ -61,19 +63,19 @@ def prepare(spec: InputSpec, record: Record, limits: InputLimits) -> tuple[Tenso
         message = f"{unknown} of the record's features are unknown: the model takes {', '.join(medium.features)}"
         raise FeatureUnknown(message, field=field)
     values = np.empty(len(medium.features))
+    largest = float(np.finfo(spec.dtype.numpy).max)
     remarks: dict[_Remark, list[str]] = {}
     for place, feature in enumerate(medium.features.values()):
         values[place], remark = _value_of(feature, record.features.get(feature.name), f'{field}["{feature.name}"]')
+        if abs(values[place]) > largest:
+            message = f"the value is too large for the model: send {_wanted(feature)}"
+            raise ValueNotFinite(message, field=f'{field}["{feature.name}"].quantity.value')
         if remark is not None:
             remarks.setdefault(remark, []).append(feature.name)
-    # A value too large for the model's type becomes an infinity here, which is refused right below.
-    with np.errstate(over="ignore"):
-        tensor = Tensor.of(values.astype(spec.dtype.numpy))
-    require_finite(tensor, spec, field=field)
     cautions = [Caution(reason=_CAUTIONS[remark][0], message=_CAUTIONS[remark][1].format(", ".join(names))) for remark, names in remarks.items()]
     if unknown:
         cautions.append(Caution(reason="FEATURE_UNKNOWN", message=f"{unknown} of the record's features are unknown to the model, and were left out."))
-    return tensor, tuple(cautions)
+    return Tensor.of(values.astype(spec.dtype.numpy)), tuple(cautions)
 
 
 def _value_of(feature: FeatureSpec, value: Quantity | str | None, field: str) -> tuple[float, _Remark | None]:
@@ -108,9 +110,12 @@ def _number_of(feature: FeatureSpec, quantity: Quantity, field: str) -> tuple[fl
     if convert is None:
         message = f"the unit is missing, or can't be converted to the model's: send {_wanted(feature)}"
         raise UnitMismatch(message, field=f"{field}.quantity.unit")
-    number = quantity.value * convert.factor + convert.offset
-    if feature.minimum <= number <= feature.maximum:
-        return number, None
+    scaled = quantity.value * convert.factor
+    number = scaled + convert.offset
+    nearest = min(max(number, feature.minimum), feature.maximum)
+    # An end of the range is in it, though in another unit it be a rounding beyond.
+    if number == nearest or (convert != Conversion() and abs(number - nearest) <= _ROUNDING * max(abs(scaled), abs(convert.offset))):
+        return nearest, None
     return _OUT_OF_RANGE[feature.if_out_of_range](feature, number, field)
 
 
@@ -138,9 +143,12 @@ def _refuse_kind(feature: FeatureSpec, field: str) -> Never:
 
 
 def _wanted(feature: FeatureSpec) -> str:
-    """What the model takes, for people: `a number in mg/dL from 0.1 to 30`, or `one of the categories female, male`."""
+    """What the model takes, for people: `a number in the unit mg/dL (UCUM) from 0.1 up to 30, or as much in one of its kind`."""
     if feature.categories:
         return f"one of the categories {', '.join(feature.categories)}"
-    lower = f" from {feature.minimum:g}" if feature.minimum > -math.inf else ""
-    upper = f" up to {feature.maximum:g}" if feature.maximum < math.inf else ""
-    return f"a number in the unit {feature.unit} (UCUM) or one of its kind{lower}{upper}"
+    lower = f" from {feature.minimum:.12g}" if feature.minimum > -math.inf else ""
+    upper = f" up to {feature.maximum:.12g}" if feature.maximum < math.inf else ""
+    if feature.unit == NO_UNIT:
+        return f"a number without a unit{lower}{upper}"
+    others = "".join(f" or in {unit}" for unit in feature.other_units)
+    return f"a number in the unit {feature.unit} (UCUM){lower}{upper}, or as much in one of its kind{others}"

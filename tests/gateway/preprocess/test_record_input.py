@@ -130,7 +130,10 @@ def test_what_the_manifest_lets_pass_is_said(asked: InputSpec, change: dict[str,
         ({"sex": q(1, "1")}, FeatureKindMismatch, '["sex"]'),
         ({"age": "old"}, FeatureKindMismatch, '["age"]'),
         ({"score": q(math.inf, "1")}, ValueNotFinite, '["score"].quantity.value'),
-        ({"score": q(1e300, "1")}, ValueNotFinite, ""),
+        ({"score": q(1e300, "1")}, ValueNotFinite, '["score"].quantity.value'),
+        ({"score": q(1e308, "10*9")}, ValueNotFinite, '["score"].quantity.value'),
+        ({"score": q(-1e308, "10*9")}, ValueNotFinite, '["score"].quantity.value'),
+        ({"score": q(3, "deg")}, UnitMismatch, '["score"].quantity.unit'),
     ],
 )
 def test_refuses_and_names_the_feature(change: dict[str, Any], error: type[MedserveError], field: str) -> None:
@@ -142,8 +145,50 @@ def test_refuses_and_names_the_feature(change: dict[str, Any], error: type[Medse
     assert not {"17", "1500", "old", "other", "Müller", "kg"} & set(caught.value.message.replace(",", " ").split())
 
 
+@pytest.mark.parametrize(
+    ("unit", "minimum", "maximum", "sent"),
+    [
+        # In double precision 0.07 g/L are 7.000000000000001 mg/dL, and 32 °F some 1e-14 °C below 0.
+        ("mg/dL", 0, 7, q(0.07, "g/L")),
+        ("mg/dL", 7, 9, q(0.07, "g/L")),
+        ("Cel", 0, 45, q(32, "[degF]")),
+        ("Cel", -10, 0, q(32, "[degF]")),
+        ("%", 14, 100, q(0.14, "1")),
+        ("%", 0, 14, q(0.14, "1")),
+    ],
+)
+def test_the_end_of_a_range_is_in_it_in_any_unit(unit: str, minimum: float, maximum: float, sent: Quantity) -> None:
+    feature = FeatureSpec(name="a", unit=unit, minimum=minimum, maximum=maximum, if_out_of_range=CLAMP)
+    asked = InputSpec(name="x", dtype=DType.FLOAT64, shape=(1,), medium=RecordInput(features={"a": feature}))
+
+    tensor, cautions = prepare(asked, Record(features={"a": sent}), InputLimits(max_elements=1, max_pixels=1))
+
+    assert cautions == ()
+    assert minimum <= tensor.array[0] <= maximum
+
+
+@given(st.floats(1e-6, 1e6), st.sampled_from(["g/L", "ug/mL", "kg/m3", "mg%", "g/(100.mL)"]))
+def test_what_is_beyond_a_range_is_so_in_any_unit(value: float, unit: str) -> None:
+    feature = FeatureSpec(name="a", unit="mg/dL", minimum=0.5, maximum=500, if_out_of_range=AS_MISSING)
+    asked = InputSpec(name="x", dtype=DType.FLOAT64, shape=(1,), medium=RecordInput(features={"a": feature}), allows_missing=True)
+    in_milligrams = value * {"g/L": 100, "ug/mL": 0.1, "kg/m3": 100, "mg%": 1, "g/(100.mL)": 1000}[unit]
+
+    tensor, _ = prepare(asked, Record(features={"a": q(value, unit)}), InputLimits(max_elements=1, max_pixels=1))
+
+    if 0.5 * (1 + 1e-8) < in_milligrams < 500 * (1 - 1e-8):
+        assert tensor.array[0] == pytest.approx(in_milligrams, rel=1e-9)
+    elif in_milligrams < 0.5 * (1 - 1e-8) or in_milligrams > 500 * (1 + 1e-8):
+        assert math.isnan(tensor.array[0])
+
+
 def test_an_error_says_what_to_send() -> None:
-    with pytest.raises(FeatureMissing, match=r"a number in the unit a \(UCUM\) or one of its kind from 18 up to 110"):
+    with pytest.raises(UnitMismatch, match=r"a number in the unit mg/dL \(UCUM\) from 0.1 up to 30, or as much in one of its kind or in umol/L"):
+        run(spec(), creatinine=q(1, "kg"))
+    with pytest.raises(UnitMismatch, match="send a number without a unit"):
+        run(spec(), score=q(1, "kg"))
+    with pytest.raises(ValueNotFinite, match="too large for the model"):
+        run(spec(), score=q(1e300, "1"))
+    with pytest.raises(FeatureMissing, match=r"a number in the unit a \(UCUM\) from 18 up to 110, or as much in one of its kind"):
         run(spec(), age=None)
     with pytest.raises(FeatureMissing, match="one of the categories female, male"):
         run(spec(), sex=None)
