@@ -216,7 +216,7 @@ class _Search:
 
 def _planned(job: Job) -> Learns:
     if not isinstance(job.task, Classification | Survival):
-        message = f"{job.name}: there is nothing to search: a task of the kind {type(job.task).__name__} has no plan, for it isn't fitted by epochs"
+        message = f"there is nothing to search in {job.name}: a task of the kind {type(job.task).__name__} has no plan, for it isn't fitted by epochs"
         raise NothingToSearch(message)
     return job.task
 

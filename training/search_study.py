@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from training.dataset import Dataset
 from training.fitting.plan import Plan
@@ -72,7 +73,8 @@ def _kept(name: str, folder: Path) -> Iterator["optuna.Study"]:
         except BlockingIOError as error:
             raise OSError(error.errno, "another search works here", str(folder)) from None
         try:
-            storage = RDBStorage(f"sqlite:///{file.absolute()}")
+            # A folder's name may have a `?`, at which a URL's path would end.
+            storage = RDBStorage(f"sqlite:///{quote(str(file.absolute()))}")
             try:
                 yield optuna.create_study(study_name=name, storage=storage, load_if_exists=True)
             finally:

@@ -238,6 +238,15 @@ def test_two_searches_do_not_work_in_one_folder(tmp_path: Path) -> None:
             search(told.job(), told.data(), told.SPACE, trials=1, storage=tmp_path, say=lambda _: None)
 
 
+@pytest.mark.usefixtures("without_fits")
+@pytest.mark.parametrize("name", ["a b", "50%41", "a?b#c", "ä"])
+def test_a_folder_may_have_any_name(name: str, tmp_path: Path) -> None:
+    search(told.job(), told.data(), told.SPACE, trials=1, storage=tmp_path / name, say=lambda _: None)
+
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name / "search.sqlite").stat().st_size
+
+
 def test_a_damaged_study_is_named(tmp_path: Path) -> None:
     (tmp_path / "search.sqlite").write_bytes(b"no database" * 1000)
 
@@ -246,7 +255,7 @@ def test_a_damaged_study_is_named(tmp_path: Path) -> None:
 
 
 def test_a_treatment_has_nothing_to_search() -> None:
-    with pytest.raises(NothingToSearch, match="hiv-treatment: there is nothing to search: a task of the kind Treatment has no plan"):
+    with pytest.raises(NothingToSearch, match="there is nothing to search in hiv-treatment: a task of the kind Treatment has no plan"):
         search(JOBS["hiv-treatment"], told.data(), told.SPACE, trials=1, storage=None, say=lambda _: None)
 
 
@@ -317,7 +326,7 @@ def test_the_command_says_why_a_treatment_is_not_searched() -> None:
     said: list[str] = []
 
     assert not run(_arguments("hiv-treatment"), said.append)
-    assert said == ["hiv-treatment: there is nothing to search: a task of the kind Treatment has no plan, for it isn't fitted by epochs"]
+    assert said == ["there is nothing to search in hiv-treatment: a task of the kind Treatment has no plan, for it isn't fitted by epochs"]
 
 
 @pytest.mark.parametrize("given", [("digits", "--trials", "0"), ("digits", "--limit", "1"), ("none",)])
