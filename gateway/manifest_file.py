@@ -131,7 +131,7 @@ def _feature_of(feature: manifest_input_pb2.FeatureSpec) -> FeatureSpec:
     return FeatureSpec(
         name=feature.name,
         unit=feature.unit,
-        other_units=MappingProxyType({other.unit: Conversion(factor=other.factor, offset=other.offset) for other in feature.other_units}),
+        other_units=_other_units_of(feature, f"{field}.other_units"),
         minimum=feature.minimum if feature.HasField("minimum") else -math.inf,
         maximum=feature.maximum if feature.HasField("maximum") else math.inf,
         categories=tuple(category.code for category in feature.categories),
@@ -139,6 +139,14 @@ def _feature_of(feature: manifest_input_pb2.FeatureSpec) -> FeatureSpec:
         if_out_of_range=_handling_of(feature.if_out_of_range, f"{field}.if_out_of_range"),
         if_unknown_category=_handling_of(feature.if_unknown_category, f"{field}.if_unknown_category"),
     )
+
+
+def _other_units_of(feature: manifest_input_pb2.FeatureSpec, field: str) -> MappingProxyType[str, Conversion]:
+    found = {other.unit: Conversion(factor=other.factor, offset=other.offset) for other in feature.other_units}
+    if len(found) != len(feature.other_units):
+        message = f"{field}: a unit comes twice: give each once"
+        raise ValueError(message)
+    return MappingProxyType(found)
 
 
 def _handling_of(value: manifest_input_pb2.FeatureHandling.ValueType, field: str) -> FeatureHandling:

@@ -7,6 +7,10 @@ from enum import Enum, auto
 
 from gateway.tensor import DType
 from gateway.units import Conversion, is_unit
+from gateway.units import conversion as conversion_of
+
+# Of ultrasound at most; beyond it a moment can't be told from the next.
+_MAX_FREQUENCY_HZ = 1e9
 
 
 class ColorSpace(Enum):
@@ -40,9 +44,12 @@ class ImageInput:
     dicom_modalities: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a fixed window without a width."""
-        if self.windowing is Windowing.FIXED and not self.window_width >= 1:
+        """Raises ValueError for a fixed window without a width or a place."""
+        if self.windowing is Windowing.FIXED and not 1 <= self.window_width < math.inf:
             message = "image.window_width: a fixed window needs a width of 1 or more"
+            raise ValueError(message)
+        if self.windowing is Windowing.FIXED and not math.isfinite(self.window_center):
+            message = "image.window_center: a fixed window needs a center that is a number"
             raise ValueError(message)
 
 
@@ -69,13 +76,13 @@ class TimeSeriesInput:
     max_gap_seconds: float | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError for no channels, a name twice, what is no unit, a negative frequency, or resampling to none."""
+        """Raises ValueError for no channels, a name twice, what is no unit, a frequency that is none, or resampling without one."""
         names = [channel.name for channel in self.channels]
         if not names or len(set(names)) != len(names):
             message = "time_series.channels: at least one, each with a name of its own"
             raise ValueError(message)
-        if not self.sampling_frequency_hz >= 0:
-            message = "time_series.sampling_frequency_hz: 0 or more"
+        if not 0 <= self.sampling_frequency_hz <= _MAX_FREQUENCY_HZ:
+            message = f"time_series.sampling_frequency_hz: from 0 to {_MAX_FREQUENCY_HZ:g}"
             raise ValueError(message)
         for channel in self.channels:
             _require_unit(channel.unit, f"time_series.channels[{channel.name!r}].unit")
@@ -131,11 +138,14 @@ class FeatureSpec:
             _require_unit(self.unit, f"{where}.unit")
             for unit, conversion in self.other_units.items():
                 _require_unit(unit, f"{where}.other_units")
+                if conversion_of(unit, self.unit) is not None:
+                    message = f"{where}.other_units[{unit!r}]: it is of the same kind as {self.unit!r}, and converted anyway: leave it out"
+                    raise ValueError(message)
                 if not (math.isfinite(conversion.factor) and conversion.factor and math.isfinite(conversion.offset)):
                     message = f"{where}.other_units[{unit!r}]: a factor that isn't 0, and a finite offset"
                     raise ValueError(message)
-            if not self.minimum <= self.maximum:
-                message = f"{where}: the minimum is at most the maximum, and both are numbers"
+            if not self.minimum <= self.maximum or self.minimum == math.inf or self.maximum == -math.inf:
+                message = f"{where}: the minimum is at most the maximum, and some number lies between them"
                 raise ValueError(message)
         if FeatureHandling.CLAMP in {self.if_missing, self.if_unknown_category}:
             message = f"{where}: only a number that is out of its range has a nearest one"
@@ -178,7 +188,10 @@ class InputSpec:
     allows_missing: bool = False
 
     def __post_init__(self) -> None:
-        """Raises ValueError where the medium can't fill the shape."""
+        """Raises ValueError for a size that is none, or where the medium can't fill the shape."""
+        if any(size < 1 and size != -1 for size in self.shape):
+            message = f"inputs[{self.name!r}].shape: each size is 1 or more, or -1 for any"
+            raise ValueError(message)
         match self.medium:
             case ImageInput(color_space=color_space):
                 if len(self.shape) != 3 or self.shape[2] not in {-1, color_space.channels}:  # noqa: PLR2004 - rows, columns, channels

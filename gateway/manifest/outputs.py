@@ -29,6 +29,13 @@ class Label:
     operating_point: float | None = None
     conformal_threshold: float | None = None
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for not-a-number, above or below which nothing is."""
+        for field, value in (("operating_point", self.operating_point), ("conformal_threshold", self.conformal_threshold)):
+            if value is not None and not math.isfinite(value):
+                message = f"classification.labels[{self.code.code!r}].{field}: a finite number"
+                raise ValueError(message)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Classification:

@@ -122,7 +122,13 @@ def _number_of(feature: FeatureSpec, quantity: Quantity, field: str) -> tuple[fl
 def _conversion_of(feature: FeatureSpec, unit: str) -> Conversion | None:
     if not unit and feature.unit == NO_UNIT:
         return Conversion()
-    return feature.other_units.get(unit) or conversion(unit, feature.unit)
+    if (found := feature.other_units.get(unit) or conversion(unit, feature.unit)) is not None:
+        return found
+    # A unit of another's kind: mmol/L, or umol/l, where the manifest has umol/L.
+    for other, then in feature.other_units.items():
+        if (first := conversion(unit, other)) is not None:
+            return Conversion(factor=first.factor * then.factor, offset=first.offset * then.factor + then.offset)
+    return None
 
 
 def _refuse(feature: FeatureSpec, _: float, field: str) -> Never:
@@ -150,5 +156,5 @@ def _wanted(feature: FeatureSpec) -> str:
     upper = f" up to {feature.maximum:.12g}" if feature.maximum < math.inf else ""
     if feature.unit == NO_UNIT:
         return f"a number without a unit{lower}{upper}"
-    others = "".join(f" or in {unit}" for unit in feature.other_units)
+    others = "".join(f" or that of {unit}" for unit in feature.other_units)
     return f"a number in the unit {feature.unit} (UCUM){lower}{upper}, or as much in one of its kind{others}"

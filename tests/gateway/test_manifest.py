@@ -1,5 +1,6 @@
 """A manifest is valid once constructed."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -114,6 +115,14 @@ def test_takes(build: Callable[[], object]) -> None:
         (lambda: classification(DType.INT32, 2), "classification"),
         (lambda: ImageInput(color_space=ColorSpace.RGB, windowing=Windowing.FIXED, window_width=0.5), "window_width"),
         (lambda: ImageInput(color_space=ColorSpace.RGB, windowing=Windowing.FIXED, window_width=float("nan")), "window_width"),
+        (lambda: ImageInput(color_space=ColorSpace.RGB, windowing=Windowing.FIXED, window_width=math.inf), "window_width"),
+        (lambda: ImageInput(color_space=ColorSpace.RGB, windowing=Windowing.FIXED, window_width=1, window_center=math.nan), "window_center"),
+        (lambda: image(GREY, DType.UINT8, 0, 28, 1), "shape"),
+        (lambda: series(DType.FLOAT32, 0, 1), "shape"),
+        (lambda: InputSpec(name="x", dtype=DType.FLOAT32, shape=(-2,)), "shape"),
+        (lambda: TimeSeriesInput(channels=SERIES.channels, sampling_frequency_hz=math.inf), "sampling_frequency_hz"),
+        (lambda: TimeSeriesInput(channels=SERIES.channels, sampling_frequency_hz=math.nan), "sampling_frequency_hz"),
+        (lambda: TimeSeriesInput(channels=SERIES.channels, sampling_frequency_hz=1, max_gap_seconds=math.nan), "resampling"),
         (lambda: TimeSeriesInput(channels=()), "channels"),
         (lambda: TimeSeriesInput(channels=SERIES.channels * 2), "channels"),
         (lambda: TimeSeriesInput(channels=SERIES.channels, sampling_frequency_hz=-1), "sampling_frequency_hz"),
@@ -132,12 +141,18 @@ def test_takes(build: Callable[[], object]) -> None:
         (lambda: FeatureSpec(name="age", unit="a", minimum=float("nan")), "'age'.*minimum"),
         (lambda: FeatureSpec(name="age", unit="a", other_units={"mo": Conversion(factor=0)}), "other_units"),
         (lambda: FeatureSpec(name="age", unit="a", other_units={"months": Conversion(factor=2)}), "other_units"),
+        (lambda: FeatureSpec(name="c", unit="mg/dL", other_units={"g/L": Conversion(factor=10)}), "other_units.*'g/L'.*converted anyway"),
+        (lambda: FeatureSpec(name="c", unit="mg/dL", other_units={"umol/L": Conversion(factor=math.nan)}), "other_units"),
+        (lambda: FeatureSpec(name="c", unit="mg/dL", minimum=math.inf), "'c'.*minimum"),
+        (lambda: FeatureSpec(name="c", unit="mg/dL", maximum=-math.inf), "'c'.*minimum"),
         (lambda: FeatureSpec(name="sex", unit="1", categories=("f",)), "'sex'.*categories"),
         (lambda: FeatureSpec(name="sex", categories=("f", "f")), "'sex'.*categories"),
         (lambda: FeatureSpec(name="sex", categories=("f", "")), "'sex'.*categories"),
         (lambda: FeatureSpec(name="age", unit="a", if_missing=FeatureHandling.CLAMP), "'age'.*nearest"),
         (lambda: Classification(exclusive=True, labels=(Label(code=A, conformal_threshold=0.5),)), "confidence level"),
         (lambda: Classification(exclusive=True, labels=(Label(code=A, conformal_threshold=0.5), Label(code=B))), "for each label"),
+        (lambda: Label(code=A, operating_point=math.nan), "operating_point"),
+        (lambda: Label(code=A, conformal_threshold=math.nan), "conformal_threshold"),
         (lambda: Interval(lower_output="l", upper_output="u", confidence_level=95), "confidence_level"),
         (lambda: SurvivalReading(event=A, times_days=()), "times_days"),
         (lambda: SurvivalReading(event=A, times_days=(0, 1)), "times_days"),

@@ -132,6 +132,11 @@ def test_what_is_wrong_is_named_by_its_path() -> None:
         read({}, given=INPUT | {"record": RECORD | {"unknownFeatures": 99}})
     with pytest.raises(ValueError, match=r"^inputs\['x'\].record.features: each needs a name of its own"):
         read({}, given=INPUT | {"record": {"features": [RECORD["features"][0]] * 2}})
+    twice = RECORD["features"][0] | {"otherUnits": [{"unit": "umol/L", "factor": 0.0113}, {"unit": "umol/L", "factor": 88.4}]}
+    with pytest.raises(ValueError, match=r"^inputs\['x'\].record.features\['creatinine'\].other_units: a unit comes twice"):
+        read({}, given=INPUT | {"record": {"features": [twice]}})
+    with pytest.raises(ValueError, match=r"^outputs\['y'\].classification.labels\['b'\].operating_point"):
+        read({"classification": {"labels": [{"code": A}, {"code": B, "operatingPoint": "NaN"}]}})
     with pytest.raises(ValueError, match=r"^outputs\['y'\].survival.times_days"):
         read({"survival": {"event": A, "timesDays": [2, 1]}})
 

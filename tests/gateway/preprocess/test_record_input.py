@@ -78,6 +78,8 @@ def test_places_features_by_name_and_categories_by_their_place() -> None:
     [
         pytest.param({"creatinine": q(15, "mg/L")}, 1, 1.5, id="a unit of the same kind"),
         pytest.param({"creatinine": q(132.6, "umol/L")}, 1, 1.5, id="a unit of another kind that the manifest has"),
+        pytest.param({"creatinine": q(132.6, "umol/l")}, 1, 1.5, id="that one in another spelling"),
+        pytest.param({"creatinine": q(0.1326, "mmol/L")}, 1, 1.5, id="and in a unit of its kind"),
         pytest.param({"age": q(732, "mo")}, 0, 61.0, id="months"),
         pytest.param({"score": q(3, "")}, 3, 3.0, id="a number without a unit needs none"),
         pytest.param({"age": q(18, "a")}, 0, 18.0, id="the minimum itself"),
@@ -125,7 +127,7 @@ def test_what_the_manifest_lets_pass_is_said(asked: InputSpec, change: dict[str,
         ({"creatinine": q(150, "mg/L"), "age": q(1500, "mo")}, FeatureOutOfRange, '["age"].quantity.value'),
         ({"age": q(61, "kg")}, UnitMismatch, '["age"].quantity.unit'),
         ({"age": q(61, "")}, UnitMismatch, '["age"].quantity.unit'),
-        ({"creatinine": q(80, "mmol/L")}, UnitMismatch, '["creatinine"].quantity.unit'),
+        ({"creatinine": q(80, "mmol/kg")}, UnitMismatch, '["creatinine"].quantity.unit'),
         ({"sex": "other"}, CategoryUnknown, '["sex"].category'),
         ({"sex": q(1, "1")}, FeatureKindMismatch, '["sex"]'),
         ({"age": "old"}, FeatureKindMismatch, '["age"]'),
@@ -182,7 +184,7 @@ def test_what_is_beyond_a_range_is_so_in_any_unit(value: float, unit: str) -> No
 
 
 def test_an_error_says_what_to_send() -> None:
-    with pytest.raises(UnitMismatch, match=r"a number in the unit mg/dL \(UCUM\) from 0.1 up to 30, or as much in one of its kind or in umol/L"):
+    with pytest.raises(UnitMismatch, match=r"a number in the unit mg/dL \(UCUM\) from 0.1 up to 30, or as much in one of its kind or that of umol/L"):
         run(spec(), creatinine=q(1, "kg"))
     with pytest.raises(UnitMismatch, match="send a number without a unit"):
         run(spec(), score=q(1, "kg"))
