@@ -4,7 +4,6 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,8 @@ import numpy as np
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from medserve.repository import RepositoryError
-from training import published, summary
+from training import published, search, summary
+from training.arguments import at_least
 from training.fitting.fit import Diverged
 from training.gates import NotEarned
 from training.job import Job
@@ -47,19 +47,6 @@ def write_samples(job: Job, folder: Path, count: int) -> None:
         _say(f"wrote {path}")
 
 
-def _at_least(lowest: int) -> Callable[[str], int]:
-    """Reads an argument that is a whole number from `lowest` on."""
-
-    def whole_number(text: str) -> int:
-        number = int(text)
-        if number < lowest:
-            message = f"{number} is too few: give {lowest} or more"
-            raise argparse.ArgumentTypeError(message)
-        return number
-
-    return whole_number
-
-
 def at_least_0(text: str) -> float:
     """Reads an argument that is a figure: a share, or a gain in some unit."""
     number = float(text)
@@ -79,29 +66,30 @@ def _parser() -> argparse.ArgumentParser:
     publishing = commands.add_parser("publish", help="publish a version of one repository into another")
     _add_version(publishing)
     publishing.add_argument("--to", type=Path, required=True, help="the model repository to publish into; made where there is none")
+    search.add_command(commands)
     measured = commands.add_parser("table", help="what the newest version of each job showed and cost, in Markdown")
     measured.add_argument("--repository", type=Path, required=True, help="the model repository's folder")
     sampling = commands.add_parser("samples", help="write held-out items as files to send")
     sampling.add_argument("job", choices=JOBS)
     sampling.add_argument("--out", type=Path, required=True, help="the folder to write to; made where there is none")
-    sampling.add_argument("--count", type=_at_least(1), default=10, help="how many (default: 10)")
+    sampling.add_argument("--count", type=at_least(1), default=10, help="how many (default: 10)")
     return parser
 
 
 def _add_version(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", choices=JOBS)
     parser.add_argument("--repository", type=Path, required=True, help="the model repository's folder")
-    parser.add_argument("--version", type=_at_least(1), help="which (default: the newest)")
+    parser.add_argument("--version", type=at_least(1), help="which (default: the newest)")
 
 
 def _add_run(running: argparse.ArgumentParser) -> None:
     running.add_argument("job", choices=JOBS)
     running.add_argument("--repository", type=Path, required=True, help="the model repository's folder; made where there is none")
-    running.add_argument("--epochs", type=_at_least(1), help="fewer or more than the job's schedule")
+    running.add_argument("--epochs", type=at_least(1), help="fewer or more than the job's schedule")
     # One to fit and one to validate.
-    running.add_argument("--limit", type=_at_least(2), help="train and test on this many items only")
+    running.add_argument("--limit", type=at_least(2), help="train and test on this many items only")
     running.add_argument("--floor", type=at_least_0, help="the held-out figure to publish from, instead of all that the job asks of figures")
-    running.add_argument("--stable", type=_at_least(1), help="the published version that the new one isn't to be worse than, by the job's margins")
+    running.add_argument("--stable", type=at_least(1), help="the published version that the new one isn't to be worse than, by the job's margins")
     running.add_argument("--events", type=Path, help="a folder for each epoch's figures, as TensorBoard reads them")
 
 
@@ -132,6 +120,9 @@ def _run(arguments: argparse.Namespace) -> bool:
         case "publish", Job():
             with quiet():
                 published.publish(job, arguments.repository, arguments.version, arguments.to, say=say)
+        case "search", Job():
+            with quiet():
+                return search.run(arguments, say)
         case "samples", Job():
             write_samples(job, arguments.out, arguments.count)
     return True

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from training.arguments import at_least
 from training.dataset import Dataset
 from training.fitting import checkpoint
 from training.fitting.fit import Diverged
@@ -105,9 +106,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     """Adds `search` to the commands; `run` is what it does."""
     searching = commands.add_parser("search", help="look for better settings of a job's plan, on validation items")
     searching.add_argument("job", choices=JOBS)
-    searching.add_argument("--trials", type=_at_least(1), default=20, help="how many, those that were done before included (default: 20)")
+    searching.add_argument("--trials", type=at_least(1), default=20, help="how many, those that were done before included (default: 20)")
     # One to fit and one to validate.
-    searching.add_argument("--limit", type=_at_least(2), help="fit to and validate on this many items only")
+    searching.add_argument("--limit", type=at_least(2), help="fit to and validate on this many items only")
     searching.add_argument("--storage", type=Path, help="a folder that a search which was killed goes on from; made where there is none")
 
 
@@ -254,14 +255,3 @@ def _line(tried: Tried, best: float | None) -> str:
 
 def _not_said(_: str) -> None:
     """A trial's epochs aren't told."""
-
-
-def _at_least(lowest: int) -> Callable[[str], int]:
-    def whole_number(text: str) -> int:
-        number = int(text)
-        if number < lowest:
-            message = f"{number} is too few: give {lowest} or more"
-            raise argparse.ArgumentTypeError(message)
-        return number
-
-    return whole_number

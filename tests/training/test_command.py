@@ -85,7 +85,10 @@ def test_ctrl_c_ends_a_run_with_a_word_and_publishes_nothing(tmp_path: Path) -> 
     ("arguments", "why"),
     [
         ((), "the following arguments are required: command"),
-        (("train",), "argument command: invalid choice: 'train' (choose from 'list', 'run', 'samples')"),
+        (
+            ("train",),
+            "argument command: invalid choice: 'train' (choose from 'list', 'run', 'evaluate', 'report', 'publish', 'search', 'table', 'samples')",
+        ),
         (("run", "mri", "--repository", "R"), f"argument job: invalid choice: 'mri' (choose from {', '.join(map(repr, JOBS))})"),
         (("run", "digits"), "the following arguments are required: --repository"),
         (("run", "digits", "--repository", "R", "--epochs", "0"), "argument --epochs: 0 is too few: give 1 or more"),
