@@ -185,7 +185,7 @@ key = grpc.access_token_call_credentials(open(key_file).read().strip())
 channel = grpc.secure_channel(target, grpc.composite_channel_credentials(grpc.ssl_channel_credentials(open(ca_file, "rb").read()), key))
 client = GrpcClient(channel, PredictionServiceStub(channel), ModelServiceStub(channel))
 found = {"status": client.get_model_status("digits", 1), "metadata": client.get_model_metadata("digits", 1)}
-found["probabilities"] = client.predict({"images": np.load(images)}, "digits", 1).tolist()
+found["probabilities"] = client.predict({"images": np.load(images)}, "digits", 1)["probabilities"].tolist()
 try:
     client.predict({"images": np.load(images)}, "nope", 1)
 except Exception as error:

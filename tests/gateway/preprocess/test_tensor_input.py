@@ -31,7 +31,8 @@ def test_passes_every_array_on_as_it_is(prepare: Prepare, data: st.DataObject, d
     elements = {"allow_nan": False, "allow_infinity": False} if dtype.is_floating else {}
     array = data.draw(npst.arrays(dtype.numpy, npst.array_shapes(min_dims=0, max_dims=4, max_side=5, min_side=0), elements=elements))
     free = data.draw(st.lists(st.booleans(), min_size=array.ndim, max_size=array.ndim))
-    shape = tuple(-1 if any_size else size for any_size, size in zip(free, array.shape, strict=True))
+    # A manifest can't ask for an empty dimension; one that is free may be empty.
+    shape = tuple(-1 if any_size or not size else size for any_size, size in zip(free, array.shape, strict=True))
 
     tensor = prepare(spec(dtype, shape), DeclaredTensor(dtype=dtype, shape=array.shape, content=array.tobytes()))
 
