@@ -189,7 +189,8 @@ class InputSpec:
 
     def __post_init__(self) -> None:
         """Raises ValueError for a size that is none, or where the medium can't fill the shape."""
-        if any(size < 1 and size != -1 for size in self.shape):
+        # A tensor may be empty, an image or a series not.
+        if any(size < (0 if self.medium is None else 1) and size != -1 for size in self.shape):
             message = f"inputs[{self.name!r}].shape: each size is 1 or more, or -1 for any"
             raise ValueError(message)
         match self.medium:
