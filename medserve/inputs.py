@@ -93,9 +93,9 @@ class TimeSeries:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number and its unit in UCUM, for example `Quantity(1.2, "mg/dL")`; NaN: missing."""
+    """A number and its unit in UCUM, for example `Quantity(1.2, "mg/dL")`; NaN or None: missing."""
 
-    value: float = field(repr=False)
+    value: float | None = field(repr=False)
     unit: str
 
 
@@ -204,24 +204,54 @@ def _channel_message(channel: Channel) -> input_pb2.Channel:
 
 
 def _numbers(values: Sequence[float] | NDArray[Any], what: str) -> list[float]:
-    array = np.asarray(values, dtype=np.float64)
+    if isinstance(values, np.ma.MaskedArray):
+        message = f"{what} is a masked array, whose hidden values would be sent: fill it with NaN, `values.filled(np.nan)`"
+        raise TypeError(message)
+    found = np.asarray(values)
+    # An object holds a None, or numbers of several types. A datetime would become nanoseconds, a timedelta whatever its unit is, a bool 0 or 1.
+    if found.dtype.kind not in "iufO" or (found.dtype.kind == "O" and not all(_is_number(each) or each is None for each in found.ravel().tolist())):
+        message = f"{what} holds something else than numbers: send numbers, NaN or None where one is missing"
+        raise TypeError(message)
+    try:
+        array = found.astype(np.float64)
+    except OverflowError:
+        message = f"{what} holds a number that is too large for a double"
+        raise ValueError(message) from None
     if array.ndim != 1:
         message = f"{what} has {array.ndim} dimensions: its values are one series"
         raise ValueError(message)
     return cast("list[float]", array.tolist())
 
 
+def _is_number(value: object) -> bool:
+    """A bool is a number to Python, and may be either category to a model; a masked value is a 0 to numpy, and isn't there."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def _double(name: str, value: Any) -> float:  # noqa: ANN401 - a number of Python's or numpy's
+    try:
+        return float(value)
+    except OverflowError:
+        message = f'feature "{name}" is too large for a double'
+        raise ValueError(message) from None
+
+
 def _feature_message(name: str, feature: object) -> input_pb2.Feature:
     match feature:
         case None:
             return input_pb2.Feature()
-        case Quantity(value=value, unit=unit):
-            return input_pb2.Feature(quantity=input_pb2.Quantity(value=value, unit=unit))
+        # To protobuf a None is a field that isn't set, and so 0.
+        case Quantity(value=None):
+            return input_pb2.Feature()
+        case Quantity(value=value, unit=str() as unit) if _is_number(value):
+            return input_pb2.Feature(quantity=input_pb2.Quantity(value=_double(name, value), unit=unit))
         case str():
             return input_pb2.Feature(category=feature)
-        # A bool is a number to Python, and may be either category to a model.
-        case int() | float() | np.integer() | np.floating() if not isinstance(feature, bool):
-            return input_pb2.Feature(quantity=input_pb2.Quantity(value=float(feature)))
+        case _ if _is_number(feature):
+            return input_pb2.Feature(quantity=input_pb2.Quantity(value=_double(name, feature)))
+        case Quantity():
+            message = f'feature "{name}": a Quantity takes a number and its unit as a str'
+            raise TypeError(message)
         case _:
             message = f'feature "{name}" is a {type(feature).__name__}: send a Quantity, a number without a unit, a category as a str, or None'
             raise TypeError(message)

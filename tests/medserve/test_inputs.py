@@ -160,3 +160,59 @@ def test_an_image_and_a_dicom_object_are_read_from_files(tmp_path: Path) -> None
     file.write_bytes(b"content")
 
     assert (EncodedImage.read(file), Dicom.read(str(file))) == (EncodedImage(b"content"), Dicom(b"content"))
+
+
+def test_a_quantity_without_a_value_is_missing_and_not_0() -> None:
+    message = infer_request("m", {"x": Record({"creatinine": Quantity(None, "mg/dL")})})  # type: ignore[arg-type]
+
+    assert message.inputs["x"].record.features["creatinine"].WhichOneof("value") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (Quantity("Doe^Jane", "mg/dL"), "takes a number and its unit"),  # type: ignore[arg-type]
+        (Quantity(True, "mg/dL"), "takes a number and its unit"),
+        (Quantity(1.0, None), "takes a number and its unit"),  # type: ignore[arg-type]
+        (Quantity(np.ma.masked, "mg/dL"), "takes a number and its unit"),
+        (Quantity(10**400, "mg/dL"), "too large"),
+        (10**400, "too large"),
+    ],
+)
+def test_a_quantity_that_is_none_is_refused_without_its_value(value: Any, why: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=why) as caught:
+        infer_request("m", {"x": Record({"creatinine": value})})
+
+    assert "Doe" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(np.ma.array([1.0, 1e20], mask=[False, True]), id="a masked array's hidden values"),
+        pytest.param(np.array([0, 4], "timedelta64[ms]"), id="milliseconds that would be seconds"),
+        pytest.param(np.array(["2026-01-01"], "datetime64[ns]"), id="a date"),
+        pytest.param(["Doe^Jane"], id="a text"),
+        pytest.param([1.0, "4711"], id="a text among numbers"),
+        pytest.param([True, False], id="bools"),
+        pytest.param([10**400], id="too large"),
+    ],
+)
+def test_what_is_no_series_of_numbers_is_refused_without_its_values(values: Any) -> None:
+    for series in (
+        TimeSeries(channels=[Channel(name="p", unit="mV", values=values)]),
+        TimeSeries(channels=[Channel(name="p", unit="mV", values=[1.0])], times_seconds=values),
+    ):
+        with pytest.raises((TypeError, ValueError), match="masked array|something else than numbers|too large") as caught:
+            infer_request("m", {"x": series})
+
+        assert "Doe" not in str(caught.value)
+        assert "4711" not in str(caught.value)
+
+
+def test_a_none_in_a_series_is_a_missing_value() -> None:
+    channel = Channel(name="p", unit="mV", values=[1.0, None])  # type: ignore[list-item]
+
+    sent = infer_request("m", {"x": TimeSeries(channels=[channel])}).inputs["x"].time_series.channels[0].values
+
+    assert math.isnan(sent[1])
