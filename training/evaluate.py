@@ -26,13 +26,27 @@ class Figure:
         return f"{self.name} {self.value:.4f} ({self.confidence_level:.0%} interval {self.lower:.4f} to {self.upper:.4f}, {self.interval_method})"
 
 
+def share(name: str, count: int, of: int, *, confidence_level: float = 0.95) -> Figure:
+    """`count` of `of` independent items, as a figure with E. B. Wilson's interval (1927).
+
+    Raises ValueError where there are none to be a share of, or more are counted than there are.
+    """
+    from scipy.stats import binomtest  # noqa: PLC0415 - slow to import
+
+    if of < 1 or not 0 <= count <= of:
+        message = f"{name}: a share of 1 item or more, not {count} of {of}"
+        raise ValueError(message)
+    interval = binomtest(count, of).proportion_ci(confidence_level, method="wilson")
+    # Rounding puts the end of a share of 0 or 1 a hair inside of it.
+    lower, upper = min(float(interval.low), count / of), max(float(interval.high), count / of)
+    return Figure(name=name, value=count / of, lower=lower, upper=upper, confidence_level=confidence_level, interval_method="wilson")
+
+
 def evaluate(probabilities: NDArray[Any], labels: NDArray[np.int64], *, seed: int) -> list[Figure]:
     """Accuracy with Wilson's interval, and macro F1 with a bootstrap interval.
 
     `probabilities` is [items, classes], `labels` [items]. A class that isn't among the labels doesn't count in macro F1.
     """
-    from scipy.stats import binomtest  # noqa: PLC0415 - slow to import
-
     items, classes = probabilities.shape
     predicted = probabilities.argmax(axis=1)
     confusion = np.bincount(labels * classes + predicted, minlength=classes * classes)
@@ -41,13 +55,8 @@ def evaluate(probabilities: NDArray[Any], labels: NDArray[np.int64], *, seed: in
     present = np.unique(labels)
     value = macro_f1(confusion.reshape(classes, classes), present)
     lower, upper = np.quantile(macro_f1(resampled.reshape(-1, classes, classes), present), [(1 - _CONFIDENCE_LEVEL) / 2, (1 + _CONFIDENCE_LEVEL) / 2])
-    correct = int((predicted == labels).sum())
-    wilson = binomtest(correct, items).proportion_ci(_CONFIDENCE_LEVEL, method="wilson")
     return [
-        Figure(
-            name="accuracy", value=correct / items, lower=float(wilson.low), upper=float(wilson.high),
-            confidence_level=_CONFIDENCE_LEVEL, interval_method="wilson",
-        ),
+        share("accuracy", int((predicted == labels).sum()), items, confidence_level=_CONFIDENCE_LEVEL),
         Figure(
             name="macro_f1", value=float(value), lower=float(lower), upper=float(upper),
             confidence_level=_CONFIDENCE_LEVEL, interval_method=f"bootstrap percentile, {_RESAMPLES} resamples",

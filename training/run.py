@@ -125,7 +125,7 @@ def _train(job: Job, trial: Trial, checkpoints: Path, say: Say) -> _Candidate:
 
 
 def _measured(figures: Sequence[Figure]) -> dict[str, gates.Measured]:
-    return {figure.name: gates.Measured(value=figure.value, lower=figure.lower, upper=figure.upper) for figure in figures}
+    return {figure.name: gates.Measured.of(figure) for figure in figures}
 
 
 def _stage(candidate: _Candidate, folder: Path, version: int) -> gates.Evidence:
@@ -155,8 +155,8 @@ def _summary(candidate: _Candidate, p50_seconds: float | None) -> summary.Summar
     return summary.Summary(
         job=candidate.job.name,
         floor_figure=candidate.job.floor.figure,
-        figures=summary.Measured.of(trained.figures),
-        baseline=summary.Measured.of(trained.baseline),
+        figures=trained.figures,
+        baseline=trained.baseline,
         baseline_name=trained.baseline_name,
         parameters=trained.model.count_params(),
         training_seconds=candidate.seconds,

@@ -1,6 +1,6 @@
 """What a run measured, kept in the version that it made: `assets.extra/medserve_training.json`, and the table of all jobs from these."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +10,6 @@ from medserve.repository import EXTRA, versions
 from training.evaluate import Figure
 
 FILE = "medserve_training.json"
-
-
-class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure and its interval, as `evaluate.Figure` has them."""
-
-    name: str
-    value: float
-    lower: float
-    upper: float
-    confidence_level: float
-    interval_method: str
-
-    @classmethod
-    def of(cls, figures: Iterable[Figure]) -> "list[Measured]":
-        """The same figures."""
-        return [
-            cls(name=f.name, value=f.value, lower=f.lower, upper=f.upper, confidence_level=f.confidence_level, interval_method=f.interval_method)
-            for f in figures
-        ]
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,8 +26,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     job: str
     floor_figure: str
-    figures: list[Measured]
-    baseline: list[Measured]
+    figures: tuple[Figure, ...]
+    baseline: tuple[Figure, ...]
     baseline_name: str
     parameters: int
     training_seconds: float
@@ -94,5 +75,5 @@ def table(repository: Path, jobs: Sequence[str]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _with_interval(figure: Measured) -> str:
+def _with_interval(figure: Figure) -> str:
     return f"{figure.name} {figure.value:.4g} ({figure.lower:.4g} to {figure.upper:.4g})"

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.calibration import bins_of
-from training.evidence.share import share
+from training.evaluate import share
 from training.evidence.survival import Curves, Followed
 from training.report.plots import Band
 

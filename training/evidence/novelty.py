@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluate import Figure
+from training.evaluate import Figure, share
 from training.evidence.discrimination import delong
-from training.evidence.share import share
 
 if TYPE_CHECKING:
     import keras

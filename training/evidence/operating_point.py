@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluate import Figure
+from training.evaluate import Figure, share
 from training.evidence.checks import of_both_kinds, of_the_same_items
-from training.evidence.share import share
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medserve.repository import flush
+
 _KEPT = 2
 _NEW = ".checkpoint.new"
 _DAMAGED = ".damaged"
@@ -65,7 +67,7 @@ def write(folder: Path, snapshot: Snapshot) -> None:
         # A disk that is full isn't kept full by half a file.
         new.unlink(missing_ok=True)
         raise
-    _flush(folder)
+    flush(folder)
     for old in _files(folder)[_KEPT:]:
         old.unlink(missing_ok=True)
 
@@ -120,11 +122,3 @@ def _digest(path: Path) -> str | None:
             if error.errno == errno.EIO:
                 return None
             raise
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

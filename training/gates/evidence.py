@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from numpy.typing import NDArray
 
 from medserve.v1 import manifest_pb2
+from training.evaluate import Figure
 from training.golden import Parity
 
 
@@ -17,6 +18,11 @@ class Measured:
     value: float
     lower: float | None = None
     upper: float | None = None
+
+    @classmethod
+    def of(cls, figure: Figure) -> Self:
+        """What a gate asks of a figure."""
+        return cls(value=figure.value, lower=figure.lower, upper=figure.upper)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.calibration import bins_of
+from training.evaluate import share
 from training.report import plots
 from training.report.page import Plot, Section, table
 from training.report.plots import Band
@@ -57,16 +58,14 @@ def calibration(probabilities: Probabilities, labels: NDArray[np.int64], *, erro
 
     `error` is the expected calibration error.
     """
-    from scipy.stats import binomtest  # noqa: PLC0415 - slow to import
-
     said, is_right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     bins = bins_of(said)
-    intervals = [binomtest(int(is_right[rows].sum()), len(rows)).proportion_ci(_CONFIDENCE_LEVEL, method="wilson") for rows in bins]
+    shares = [share("right", int(is_right[rows].sum()), len(rows), confidence_level=_CONFIDENCE_LEVEL) for rows in bins]
     band = Band(
         x=np.array([said[rows].mean() for rows in bins]),
-        y=np.array([is_right[rows].mean() for rows in bins]),
-        lower=np.array([interval.low for interval in intervals]),
-        upper=np.array([interval.high for interval in intervals]),
+        y=np.array([each.value for each in shares]),
+        lower=np.array([each.lower for each in shares]),
+        upper=np.array([each.upper for each in shares]),
     )
     return Section(
         title="Whether probabilities hold",

@@ -5,7 +5,6 @@ a folder makes copies; the others wait for it. The copy holds patients' data: gi
 """
 
 import fcntl
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medserve.repository import flush
 from training.quality.fault import Fault
 from training.streams.quarantine import Quarantine
 from training.streams.source import STRING, Items, Shard, Source, Spec
@@ -106,9 +106,9 @@ def _copy(source: Source, identity: str, folder: Path, place: Path) -> None:
     try:
         (staging / _SURVEY).write_text(_write(staging / _ITEMS, source, identity).as_json(), "utf-8")
         for path in (staging / _ITEMS, staging / _SURVEY, staging):
-            _flush(path)
+            flush(path)
         staging.rename(place)
-        _flush(folder)
+        flush(folder)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
@@ -199,11 +199,3 @@ def _array(batch: "pa.RecordBatch", name: str, spec: Spec) -> NDArray[Any]:
         return column.flatten().to_numpy(zero_copy_only=False).reshape((1, *batch.column(name + _SHAPE)[0].as_py()))
     flat = column.flatten() if spec.shape else column
     return flat.to_numpy(zero_copy_only=False).reshape((len(batch), *spec.shape))
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -127,7 +127,7 @@ class Classification:
             baseline=tuple(baseline),
             baseline_name=self.baseline.name,
             sections=sections,
-            measured={"ece": Measured(value=error), "conformal_coverage": _measured(coverage[0])},
+            measured={"ece": Measured(value=error), "conformal_coverage": Measured.of(coverage[0])},
             subgroups={"accuracy": subgroups.for_gates(levels)},
         )
 
@@ -229,7 +229,3 @@ def novelty_output(threshold: float) -> manifest_output_pb2.OutputSpec:
 def _points(point: float | None, classes: int) -> Sequence[float | None]:
     """Of two classes, the second from `point` on, and otherwise the first."""
     return [None] * classes if point is None else [float(np.nextafter(1 - point, 2)), point]
-
-
-def _measured(figure: Figure) -> Measured:
-    return Measured(value=figure.value, lower=figure.lower, upper=figure.upper)

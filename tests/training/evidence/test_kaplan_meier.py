@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from training.evaluate import share
 from training.evidence import kaplan_meier
-from training.evidence.share import share
 from training.evidence.survival import Curves, Followed
 from training.report import plots
 from training.report.plots import Band

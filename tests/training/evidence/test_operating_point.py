@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from training.evaluate import share
 from training.evidence import operating_point
 from training.evidence.operating_point import OperatingPoint
-from training.evidence.share import share
 
 scored = st.lists(st.tuples(st.booleans(), st.integers(0, 8)), min_size=2, max_size=40).filter(lambda rows: len({row[0] for row in rows}) == 2)
 

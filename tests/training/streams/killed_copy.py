@@ -21,7 +21,7 @@ if __name__ == "__main__":
     folder, where = Path(sys.argv[1]), sys.argv[2]
     source = CsvFiles(root=folder / "set.csv", parts=(Part(name="x", columns=("a", "b")),), shard_bytes=100)
     if where == "survey":
-        cache._flush = killing  # the items are written, and not yet flushed
+        cache.flush = killing  # type: ignore[attr-defined] # the items are written, and not yet flushed
     elif where == "rename":
         Path.rename = killing  # type: ignore[method-assign]
     else:

@@ -126,7 +126,7 @@ def test_a_copy_that_fails_leaves_nothing(numbers: Any, tmp_path: Path, monkeypa
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("training.streams.cache._flush", full)
+    monkeypatch.setattr("training.streams.cache.flush", full)
 
     with pytest.raises(OSError, match="No space left"):
         cached(numbers(good=[[True]]), tmp_path)
