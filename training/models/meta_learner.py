@@ -64,8 +64,8 @@ def pseudo_outcomes(
     return pseudo
 
 
-def fit(features: NDArray[Any], option: NDArray[np.int64], outcome: NDArray[Any], *, shares: NDArray[Any], members: int = 200, seed: int) -> Learner:
-    """Learns the outcome under each option; arguments as of `pseudo_outcomes`. `members` resamples of the patients make the interval.
+def fit(features: NDArray[Any], pseudo: NDArray[np.float64], *, members: int = 200, seed: int) -> Learner:
+    """Learns the outcome under each option from `pseudo_outcomes`, [items, options]. `members` resamples of the patients make the interval.
 
     What all options have in common is one regression, and what each has beyond that another, with a penalty of its own: who does well under any
     treatment says nothing of who gains from one, and options mostly differ by less than patients do. Penalties are chosen by cross-validation on all
@@ -74,7 +74,6 @@ def fit(features: NDArray[Any], option: NDArray[np.int64], outcome: NDArray[Any]
     from sklearn.linear_model import Ridge, RidgeCV  # noqa: PLC0415 - slow to import
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
-    pseudo = pseudo_outcomes(features, option, outcome, shares=shares, seed=seed)
     scaler = StandardScaler().fit(features)
     scaled = scaler.transform(features)
     in_common = pseudo.mean(axis=1, keepdims=True)
@@ -82,8 +81,9 @@ def fit(features: NDArray[Any], option: NDArray[np.int64], outcome: NDArray[Any]
     targets = np.column_stack([in_common, pseudo - in_common])
     penalties = [float(RidgeCV(_PENALTIES).fit(scaled, target).alpha_) for target in targets.T]
     random = np.random.default_rng(seed)
-    rows = [np.arange(len(outcome)), *(random.integers(len(outcome), size=len(outcome)) for _ in range(members))]
-    coefficients = np.empty((len(rows), len(shares), 1 + features.shape[1]))
+    items, options = len(pseudo), pseudo.shape[1]
+    rows = [np.arange(items), *(random.integers(items, size=items) for _ in range(members))]
+    coefficients = np.empty((len(rows), options, 1 + features.shape[1]))
     for member, chosen in enumerate(rows):
         fitted = np.empty((len(penalties), 1 + features.shape[1]))
         for number, penalty in enumerate(penalties):

@@ -20,7 +20,8 @@ from training.gates.evidence import Measured
 from training.report import classification as report
 from training.report import evidence as evidence_report
 from training.report.page import Section
-from training.tasks import classification_figures, network
+from training.tasks import classification_figures, network, novelty_output
+from training.tasks.novelty_output import NOVELTY
 from training.tasks.task import Ask, Bench, Trained
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from training.dataset import Dataset, Part
 
-PROBABILITIES, NOVELTY = "probabilities", "novelty"
+PROBABILITIES = "probabilities"
 
 Draw = Callable[[NDArray[Any], str], str]
 """Draws one item's inputs under a title; returns SVG."""
@@ -71,11 +72,6 @@ class Classification:
         """Of every random choice."""
         return self.plan.seed
 
-    @property
-    def epochs(self) -> int:
-        """How often each item is seen."""
-        return self.plan.epochs
-
     def kinds(self, targets: NDArray[Any]) -> list[str]:
         """`label-` and the class's code."""
         codes = list(self.classes)
@@ -96,7 +92,8 @@ class Classification:
         temperature = calibration.fit_temperature(network.predicted(fitted, data.validation.inputs), data.validation.targets)
         bench.say(f"calibrated on {len(data.validation)} validation items: temperature {temperature:.3f}")
         calibrated = calibration.calibrated(fitted, temperature)
-        model, threshold = self._served(fitted, calibrated, data)
+        outputs = {PROBABILITIES: calibrated.outputs[0]}
+        model, threshold = novelty_output.served(fitted, outputs, self.features_before, data, labels=data.training.targets)
         said = self._said(lambda inputs: {PROBABILITIES: network.predicted(calibrated, inputs)}, data)
         # Of the same validation items as the temperature, which is one number: what the sets hold is measured on items that set nothing.
         sets = conformal.fit_label_sets(said.validated, data.validation.targets, confidence_level=self.conformal_level)
@@ -136,28 +133,18 @@ class Classification:
         return self._said(ask, data).figures(data, seed=self.seed)
 
     def _said(self, ask: Ask, data: "Dataset") -> classification_figures.Said:
-        validated, held_out = (ask(part.inputs)[PROBABILITIES] for part in (data.validation, data.held_out))
-        return classification_figures.Said(validated=validated, held_out=held_out, wanted_sensitivity=self.wanted_sensitivity)
-
-    def _served(self, fitted: "keras.Model", calibrated: "keras.Model", data: "Dataset") -> tuple["keras.Model", float | None]:
-        """The model with all of its outputs, and above which distance an item counts as novel."""
-        import keras  # noqa: PLC0415 - it takes seconds
-
-        outputs = {PROBABILITIES: calibrated.outputs[0]}
-        if self.features_before is None:
-            return keras.Model(fitted.inputs[0], outputs, name=fitted.name), None
-        features = novelty.before(fitted, self.features_before)
-        measure = novelty.fit(network.predicted(features, data.training.inputs), data.training.targets)
-        outputs[NOVELTY] = measure.as_layer(NOVELTY)(features.outputs[0])
-        threshold = novelty.threshold(measure.distance(network.predicted(features, data.validation.inputs)))
-        return keras.Model(fitted.inputs[0], outputs, name=fitted.name), threshold
+        """Of validation and held-out items; they're asked about at once, for who answers may take seconds to start."""
+        said = ask(np.concatenate([data.validation.inputs, data.held_out.inputs]))[PROBABILITIES]
+        return classification_figures.Said(
+            validated=said[: len(data.validation)], held_out=said[len(data.validation) :], wanted_sensitivity=self.wanted_sensitivity
+        )
 
     def _baseline(self, data: "Dataset") -> list[Figure]:
-        asked = np.concatenate([data.validation.inputs, data.held_out.inputs])
-        theirs = self.baseline.probabilities(data.training.inputs, data.training.targets, asked, classes=len(self.classes))
-        validated, held_out = theirs[: len(data.validation)], theirs[len(data.validation) :]
-        said = classification_figures.Said(validated=validated, held_out=held_out, wanted_sensitivity=self.wanted_sensitivity)
-        return said.figures(data, seed=self.seed)
+        def ask(inputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
+            training = data.training
+            return {PROBABILITIES: self.baseline.probabilities(training.inputs, training.targets, inputs, classes=len(self.classes))}
+
+        return self.evaluate(ask, data)
 
     def _novelty_figures(self, model: "keras.Model", threshold: float | None, data: "Dataset") -> dict[str, list[Figure]]:
         """By the name of each set of other items."""
@@ -217,13 +204,7 @@ class Classification:
                 conformal_confidence_level=sets.confidence_level,
             ),
         )
-        return (probabilities,) if threshold is None else (probabilities, novelty_output(threshold))
-
-
-def novelty_output(threshold: float) -> manifest_output_pb2.OutputSpec:
-    """The output `novelty`, float32 [1], and above what an item is out of distribution."""
-    reading = manifest_output_pb2.NoveltyReading(method=novelty.METHOD, threshold=threshold)
-    return manifest_output_pb2.OutputSpec(name=NOVELTY, data_type=tensor_pb2.DATA_TYPE_FLOAT32, shape=[1], novelty=reading)
+        return (probabilities,) if threshold is None else (probabilities, novelty_output.output_spec(threshold))
 
 
 def _points(point: float | None, classes: int) -> Sequence[float | None]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from medserve.v1 import coding_pb2, manifest_output_pb2, tensor_pb2
 from training.baseline import Hazards
 from training.evaluate import Figure
-from training.evidence import kaplan_meier, novelty, robustness, subgroups, survival
+from training.evidence import kaplan_meier, robustness, subgroups, survival
 from training.evidence.resampling import Bootstrap
 from training.evidence.robustness import Perturbation
 from training.evidence.survival import Curves, Followed
@@ -20,8 +21,7 @@ from training.gates.evidence import Measured
 from training.models import hazard
 from training.report import evidence as evidence_report
 from training.report import survival as report
-from training.tasks import network
-from training.tasks.classification import NOVELTY, novelty_output
+from training.tasks import network, novelty_output
 from training.tasks.task import Ask, Bench, Trained
 
 if TYPE_CHECKING:
@@ -69,11 +69,6 @@ class Survival:
         """Of every random choice."""
         return self.plan.seed
 
-    @property
-    def epochs(self) -> int:
-        """How often each item is seen."""
-        return self.plan.epochs
-
     def kinds(self, targets: NDArray[Any]) -> list[str]:
         """`event` or `without`, by the horizon."""
         return ["event" if had else "without" for had in targets["event"] & (targets["time_days"] <= self.horizon_days)]
@@ -103,12 +98,16 @@ class Survival:
 
     def train(self, data: "Dataset", bench: Bench) -> Trained:
         """Fits, and measures on held-out patients at the horizon and over the curve until it."""
+        import keras  # noqa: PLC0415 - it takes seconds
+
         edges = np.array(self.edges_days)
         hazards = self.fit(data.training, data.validation, bench).model
-        model, threshold = self._served(hazards, data)
+        outputs = {SURVIVAL: keras.layers.Lambda(hazard.survival, name=SURVIVAL)(hazards.outputs[0])}
+        model, threshold = novelty_output.served(hazards, outputs, self.features_before, data)
+        ask = partial(network.predicted, model)
         followed, bootstrap = _followed(data.held_out), Bootstrap(items=len(data.held_out), seed=self.seed, groups=data.held_out.patients)
-        curves = self._curves(lambda inputs: network.predicted(model, inputs), data.held_out.inputs)
-        figures = self.evaluate(lambda inputs: network.predicted(model, inputs), data)
+        curves = self._curves(ask, data.held_out.inputs)
+        figures = self._figures(followed, curves, bootstrap)
         theirs = Curves(edges_days=edges[1:], survival=self.baseline.survival(data.training, data.held_out.inputs, edges))
         baseline = self._figures(followed, theirs, bootstrap)
         for figure in figures:
@@ -121,13 +120,13 @@ class Survival:
         error = float(np.abs(calibration.x - calibration.y).mean())
         bench.say(f"held-out calibration error at {self.horizon_days:g} days {error:.4f}, in the mean of {len(calibration.x)} groups")
         levels = self._by_level(followed, curves, data, bootstrap)
-        groups = self._risk_groups(model, curves, data)
+        groups = self._risk_groups(ask, curves, data)
         sections = (
             report.calibration(calibration, days=self.horizon_days, error=error),
             report.groups(kaplan_meier.by_group(followed, groups)),
             report.naive(naive),
             *evidence_report.by_level(levels),
-            *evidence_report.robustness(self._robustness(model, followed, data)),
+            *evidence_report.robustness(self._robustness(ask, followed, data)),
         )
         return Trained(
             model=model,
@@ -149,19 +148,6 @@ class Survival:
     def _auroc(self) -> str:
         return f"auroc_{self.horizon_days:g}d"
 
-    def _served(self, hazards: "keras.Model", data: "Dataset") -> tuple["keras.Model", float | None]:
-        """The model with all of its outputs, and above which distance a patient counts as novel."""
-        import keras  # noqa: PLC0415 - it takes seconds
-
-        outputs = {SURVIVAL: keras.layers.Lambda(hazard.survival, name=SURVIVAL)(hazards.outputs[0])}
-        if self.features_before is None:
-            return keras.Model(hazards.inputs[0], outputs, name=hazards.name), None
-        features = novelty.before(hazards, self.features_before)
-        measure = novelty.fit(network.predicted(features, data.training.inputs))
-        outputs[NOVELTY] = measure.as_layer(NOVELTY)(features.outputs[0])
-        threshold = novelty.threshold(measure.distance(network.predicted(features, data.validation.inputs)))
-        return keras.Model(hazards.inputs[0], outputs, name=hazards.name), threshold
-
     def _curves(self, ask: Ask, inputs: NDArray[Any]) -> Curves:
         return Curves(edges_days=np.array(self.edges_days[1:]), survival=ask(inputs)[SURVIVAL].astype(np.float64))
 
@@ -172,9 +158,9 @@ class Survival:
             survival.integrated_brier(followed, curves, bootstrap),
         ]
 
-    def _risk_groups(self, model: "keras.Model", curves: Curves, data: "Dataset") -> NDArray[np.str_]:
+    def _risk_groups(self, ask: Ask, curves: Curves, data: "Dataset") -> NDArray[np.str_]:
         """Thirds of the validation patients' risks."""
-        validated = 1 - self._curves(lambda inputs: network.predicted(model, inputs), data.validation.inputs).at(self.horizon_days)
+        validated = 1 - self._curves(ask, data.validation.inputs).at(self.horizon_days)
         cuts = np.quantile(validated, [1 / 3, 2 / 3])
         # So few patients may all be at one risk.
         return kaplan_meier.risk_groups(1 - curves.at(self.horizon_days), [cuts[0], max(cuts[1], np.nextafter(cuts[0], 2))])
@@ -183,7 +169,7 @@ class Survival:
         statistic = survival.area_at(followed, curves, self.horizon_days)
         return subgroups.by_level(self._auroc, statistic, data.held_out.attributes, bootstrap)
 
-    def _robustness(self, model: "keras.Model", followed: Followed, data: "Dataset") -> list[robustness.Robustness]:
+    def _robustness(self, ask: Ask, followed: Followed, data: "Dataset") -> list[robustness.Robustness]:
         if not self.perturbations:
             return []
 
@@ -194,7 +180,7 @@ class Survival:
         return robustness.measure(
             self._auroc,
             area,
-            lambda inputs: network.predicted(model, inputs)[SURVIVAL].astype(np.float64),
+            lambda inputs: ask(inputs)[SURVIVAL].astype(np.float64),
             inputs=data.held_out.inputs,
             perturbations=self.perturbations,
             bootstrap=Bootstrap(items=len(data.held_out), seed=self.seed, groups=data.held_out.patients, resamples=50),
@@ -205,7 +191,7 @@ class Survival:
         reading = manifest_output_pb2.SurvivalReading(event=event, times_days=self.edges_days[1:])
         shape = [len(self.edges_days) - 1]
         output = manifest_output_pb2.OutputSpec(name=SURVIVAL, data_type=tensor_pb2.DATA_TYPE_FLOAT32, shape=shape, survival=reading)
-        return (output,) if threshold is None else (output, novelty_output(threshold))
+        return (output,) if threshold is None else (output, novelty_output.output_spec(threshold))
 
 
 def _followed(part: "Part") -> Followed:

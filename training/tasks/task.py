@@ -71,10 +71,6 @@ class Task(Protocol):
     def seed(self) -> int:
         """Of every random choice."""
 
-    @property
-    def epochs(self) -> int:
-        """How often each item is seen; 1 for what isn't fitted by epochs."""
-
     def train(self, data: "Dataset", bench: Bench) -> Trained:
         """Learns from training and validation items, and measures on held-out ones. Raises ValueError where the data isn't what the task learns."""
 

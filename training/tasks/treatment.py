@@ -16,8 +16,8 @@ from training.models import meta_learner
 from training.record_input import RECORD
 from training.report import treatment as report
 from training.report.page import Section
-from training.tasks import network
-from training.tasks.classification import NOVELTY, novelty_output
+from training.tasks import network, novelty_output
+from training.tasks.novelty_output import NOVELTY
 from training.tasks.task import Ask, Bench, Trained
 
 if TYPE_CHECKING:
@@ -56,11 +56,6 @@ class Treatment:
     confidence_level: float = 0.95
     seed: int = 2
 
-    @property
-    def epochs(self) -> int:
-        """There are none: the regressions have a solution."""
-        return 1
-
     def kinds(self, targets: NDArray[Any]) -> list[str]:
         """`given-` and the option's code."""
         codes = list(self.options)
@@ -75,16 +70,15 @@ class Treatment:
         features = self.recipe.fit(self.columns, data.training.inputs, data.training.targets["outcome"], seed=self.seed)
         shares = np.array(self.shares)
         option, outcome, numbers = data.training.targets["option"], data.training.targets["outcome"], features.transform(data.training.inputs)
-        learner = meta_learner.fit(numbers, option, outcome, shares=shares, seed=self.seed)
-        learnt_from = meta_learner.pseudo_outcomes(numbers, option, outcome, shares=shares, seed=self.seed)
+        pseudo = meta_learner.pseudo_outcomes(numbers, option, outcome, shares=shares, seed=self.seed)
+        learner = meta_learner.fit(numbers, pseudo, seed=self.seed)
         model, threshold = self._served(learner, features, data)
         said = network.predicted(model, data.held_out.inputs)
         trial = self._trial(features, data)
-        best = np.argmin if self.lower_is_better else np.argmax
-        value = treatment.policy_value(trial, best(said[OUTCOME], axis=1))
+        value = treatment.policy_value(trial, self._best(said[OUTCOME]))
         figures = self._figures(value)
         # The sceptic gives everybody what was best in the training patients' mean.
-        favourite = int(best(learnt_from.mean(axis=0)))
+        favourite = int(self._best(pseudo.mean(axis=0)))
         sceptic = treatment.policy_value(trial, np.full(len(data.held_out), favourite))
         baseline = self._figures(sceptic)
         name = f"{trial.options[favourite]} for everybody, which was best among the training patients"
@@ -104,9 +98,12 @@ class Treatment:
     def evaluate(self, ask: Ask, data: "Dataset") -> list[Figure]:
         """The value of the model's choice, and its gain over the reference; scores of held-out patients are fitted anew, by the same seed."""
         features = self.recipe.fit(self.columns, data.training.inputs, data.training.targets["outcome"], seed=self.seed)
-        best = np.argmin if self.lower_is_better else np.argmax
-        chosen = best(ask(data.held_out.inputs)[OUTCOME], axis=1)
+        chosen = self._best(ask(data.held_out.inputs)[OUTCOME])
         return self._figures(treatment.policy_value(self._trial(features, data), chosen))
+
+    def _best(self, outcomes: NDArray[Any]) -> NDArray[np.int64]:
+        """The place of the best option, […] from […, options]; the first of equals."""
+        return outcomes.argmin(axis=-1) if self.lower_is_better else outcomes.argmax(axis=-1)
 
     def _trial(self, features: Fitted, data: "Dataset") -> Scored:
         """The held-out patients' scores under each option."""
@@ -174,4 +171,4 @@ class Treatment:
             for name in meta_learner.OUTPUTS
         }
         plain[OUTCOME].treatment.CopyFrom(reading)
-        return (*plain.values(), novelty_output(threshold))
+        return (*plain.values(), novelty_output.output_spec(threshold))

@@ -143,7 +143,8 @@ def test_a_policy_that_was_learnt_from_one_half_is_judged_on_the_other(hiv: tupl
     trial, table, features = hiv
     train, test = np.arange(2139) % 2 == 0, np.arange(2139) % 2 == 1
     option, outcome = table["arms"].to_numpy(), (table["cd420"] - table["cd40"]).to_numpy(float)
-    learner = meta_learner.fit(features[train], option[train], outcome[train], shares=np.full(4, 0.25), members=1, seed=1)
+    pseudo = meta_learner.pseudo_outcomes(features[train], option[train], outcome[train], shares=np.full(4, 0.25), seed=1)
+    learner = meta_learner.fit(features[train], pseudo, members=1, seed=1)
     held_out = treatment.scored(features[test], option[test], outcome[test], shares=np.full(4, 0.25), options=trial.options, seed=1)
 
     found = treatment.policy_value(held_out, learner.outcomes(features[test])[0].argmax(axis=1))

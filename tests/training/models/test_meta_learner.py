@@ -22,6 +22,12 @@ def trial() -> Trial:
     return features, options, expected[np.arange(3000), options] + random.normal(0, 5, 3000), expected
 
 
+def learnt(features: NDArray[Any], options: NDArray[np.int64], outcomes: NDArray[Any], *, members: int = 200, seed: int) -> Learner:
+    """Both stages."""
+    pseudo = meta_learner.pseudo_outcomes(features, options, outcomes, shares=SHARES, seed=seed)
+    return meta_learner.fit(features, pseudo, members=members, seed=seed)
+
+
 def test_pseudo_outcomes_are_right_on_average(trial: Trial) -> None:
     features, options, outcomes, expected = trial
 
@@ -45,7 +51,7 @@ def test_they_are_right_on_average_whatever_the_regressions_say(trial: Trial) ->
 def test_it_finds_who_is_better_off_with_which_option(trial: Trial) -> None:
     features, options, outcomes, expected = trial
 
-    learner = meta_learner.fit(features, options, outcomes, shares=SHARES, members=3, seed=1)
+    learner = learnt(features, options, outcomes, members=3, seed=1)
 
     found = learner.outcomes(features)[0]
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.9
@@ -54,7 +60,7 @@ def test_it_finds_who_is_better_off_with_which_option(trial: Trial) -> None:
 
 def test_the_interval_holds_the_truth_as_often_as_it_says(trial: Trial) -> None:
     features, options, outcomes, expected = trial
-    learner = meta_learner.fit(features, options, outcomes, shares=SHARES, members=100, seed=1)
+    learner = learnt(features, options, outcomes, members=100, seed=1)
 
     answer = {
         name: np.asarray(value) for name, value in meta_learner.as_layer(learner, reference=0, confidence_level=0.95)(np.float32(features)).items()
@@ -67,9 +73,9 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(trial: Trial) -> None:
 
 def test_the_same_seed_learns_the_same(trial: Trial) -> None:
     features, options, outcomes, _ = trial
-    arguments: dict[str, Any] = {"shares": SHARES, "members": 2, "seed": 4}
+    arguments: dict[str, Any] = {"members": 2, "seed": 4}
 
-    first, second = (meta_learner.fit(features[:500], options[:500], outcomes[:500], **arguments) for _ in range(2))
+    first, second = (learnt(features[:500], options[:500], outcomes[:500], **arguments) for _ in range(2))
 
     assert np.array_equal(first.coefficients, second.coefficients)
 
@@ -98,4 +104,4 @@ def test_an_option_that_hardly_anybody_was_given_cant_be_learnt(trial: Trial) ->
     few = np.where(options == 2, 0, options)
 
     with pytest.raises(ValueError, match="each of the 3 options has to be given to 10 patients"):
-        meta_learner.fit(features, few, outcomes, shares=SHARES, seed=1)
+        learnt(features, few, outcomes, seed=1)

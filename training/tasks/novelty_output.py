@@ -1,0 +1,40 @@
+"""The output `novelty`, which every task's model may have: how unlike the training data an item is."""
+
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from medserve.v1 import manifest_output_pb2, tensor_pb2
+from training.evidence import novelty
+from training.tasks import network
+
+if TYPE_CHECKING:
+    import keras
+
+    from training.dataset import Dataset
+
+NOVELTY = "novelty"
+
+
+def served(
+    fitted: "keras.Model", outputs: dict[str, Any], features_before: str | None, data: "Dataset", labels: NDArray[Any] | None = None
+) -> tuple["keras.Model", float | None]:
+    """The model with these outputs, by name, and `novelty` beside them, measured on what goes into the layer `features_before`; and its threshold.
+
+    Without such a layer there is neither. `labels` are [training items] where each class has a mean of its own.
+    """
+    import keras  # noqa: PLC0415 - it takes seconds
+
+    threshold = None
+    if features_before is not None:
+        features = novelty.before(fitted, features_before)
+        measure = novelty.fit(network.predicted(features, data.training.inputs), labels)
+        outputs = {**outputs, NOVELTY: measure.as_layer(NOVELTY)(features.outputs[0])}
+        threshold = novelty.threshold(measure.distance(network.predicted(features, data.validation.inputs)))
+    return keras.Model(fitted.inputs[0], outputs, name=fitted.name), threshold
+
+
+def output_spec(threshold: float) -> manifest_output_pb2.OutputSpec:
+    """What the manifest says of it: float32 [1], and above what an item is out of distribution."""
+    reading = manifest_output_pb2.NoveltyReading(method=novelty.METHOD, threshold=threshold)
+    return manifest_output_pb2.OutputSpec(name=NOVELTY, data_type=tensor_pb2.DATA_TYPE_FLOAT32, shape=[1], novelty=reading)
