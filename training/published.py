@@ -15,6 +15,8 @@ from training.job import Job
 from training.run import REPORT
 
 Say = Callable[[str], None]
+# What a kernel of another machine makes of the same weights differs by rounding, and so may what falls on one side of a threshold.
+_TOLERANCE = 1e-6
 
 
 def evaluate(job: Job, root: Path, version: int | None, *, say: Say) -> bool:
@@ -83,10 +85,6 @@ def publish(job: Job, source: Path, version: int | None, root: Path, *, say: Say
     new = repository.publish(root, job.name, write)
     say(f"published version {number} of {source} as version {new} in {root / job.name / str(new)}")
     return new
-
-
-# What a kernel of another machine makes of the same weights differs by rounding, and so may what falls on one side of a threshold.
-_TOLERANCE = 1e-6
 
 
 def _found(job: Job, root: Path, version: int | None) -> tuple[int, Path]:

@@ -19,6 +19,7 @@ from training.job import Job
 from training.report.card import card
 from training.report.figures import figures
 from training.report.page import Report, Section, render
+from training.tasks import network
 from training.tasks.task import Bench, Trained
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def _beside(candidate: _Candidate, folder: Path, version: int, say: Say) -> dict
     (given,) = job.facts().inputs
     say(f"asking version {version} about the same {len(held_out)} held-out items")
     theirs = serving.ask(folder, model=job.name, version=version, signature_name=SIGNATURE, inputs={given.name: held_out.inputs}).outputs
-    mine = candidate.trained.model.predict(held_out.inputs, verbose=0)
+    mine = network.predicted(candidate.trained.model, held_out.inputs)
     of_mine, of_theirs = (job.task.scores(outputs, held_out) for outputs in (mine, theirs))
     known = [name for name in of_mine if name in of_theirs]
     return {name: gates.Scores(candidate=of_mine[name], stable=of_theirs[name], groups=held_out.patients) for name in known}

@@ -71,12 +71,13 @@ def load_breast_cancer() -> Dataset:
     targets = checked.clean[LABEL].cat.codes.to_numpy().astype(np.int64)
     split = at_random(len(targets), labels=targets, validation=0.15, held_out=0.25, seed=_SPLIT_SEED)
     require_no_leak(split, rows=inputs)
+    whole = Part(inputs=inputs, targets=targets)
     return Dataset(
         name=SCHEMA.name,
         source=f"scikit-learn {version('scikit-learn')} (breast_cancer.csv)",
         license="CC BY 4.0 (UCI), BSD-3-Clause (the package)",
-        training=Part(inputs=inputs[split.training], targets=targets[split.training]),
-        validation=Part(inputs=inputs[split.validation], targets=targets[split.validation]),
-        held_out=Part(inputs=inputs[split.held_out], targets=targets[split.held_out]),
+        training=whole.of(split.training),
+        validation=whole.of(split.validation),
+        held_out=whole.of(split.held_out),
         notes=notes(checked),
     )

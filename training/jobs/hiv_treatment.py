@@ -1,9 +1,6 @@
 """HIV: four treatments, ranked for a patient by the CD4 cells that are expected after 20 weeks, learnt from a randomised trial."""
 
-from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
+from functools import partial
 
 from medserve.v1 import coding_pb2, manifest_pb2
 from training import record_input
@@ -31,10 +28,6 @@ def _facts() -> manifest_pb2.ModelManifest:
     )
 
 
-def _write_sample(folder: Path, stem: str, values: NDArray[Any]) -> Path:
-    return record_input.write_sample(SCHEMA, folder, stem, values)
-
-
 HIV_TREATMENT = Job(
     name="hiv-treatment",
     load=load_actg175,
@@ -50,5 +43,5 @@ HIV_TREATMENT = Job(
     facts=_facts,
     # What each other arm of the trial had over zidovudine alone was 40 cells and more. Whether choosing beats the best arm, the report says.
     floor=Floor(figure="gain_over_zidovudine", least=30),
-    write_sample=_write_sample,
+    write_sample=partial(record_input.write_sample, SCHEMA),
 )

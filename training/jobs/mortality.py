@@ -1,9 +1,7 @@
 """Death within 180 days of seriously ill patients: a dense network on engineered features, with a hazard for each of eight intervals."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from numpy.typing import NDArray
+from functools import partial
+from typing import TYPE_CHECKING
 
 from medserve.v1 import manifest_pb2
 from training import record_input
@@ -72,10 +70,6 @@ def _facts() -> manifest_pb2.ModelManifest:
     )
 
 
-def _write_sample(folder: Path, stem: str, values: NDArray[Any]) -> Path:
-    return record_input.write_sample(SCHEMA, folder, stem, values)
-
-
 MORTALITY = Job(
     name="mortality",
     load=load_support2,
@@ -104,5 +98,5 @@ MORTALITY = Job(
         NotWorse(figure="integrated_brier", margin=0.005, higher_is_better=False),
         *USUAL,
     ),
-    write_sample=_write_sample,
+    write_sample=partial(record_input.write_sample, SCHEMA),
 )  # fmt: skip

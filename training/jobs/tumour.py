@@ -1,9 +1,7 @@
 """Breast tumours: malignant or benign, from what was measured of the nuclei; a dense network on selected, extracted and constructed features."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from numpy.typing import NDArray
+from functools import partial
+from typing import TYPE_CHECKING
 
 from medserve.v1 import manifest_pb2
 from training import record_input
@@ -65,10 +63,6 @@ def _facts() -> manifest_pb2.ModelManifest:
     )
 
 
-def _write_sample(folder: Path, stem: str, values: NDArray[Any]) -> Path:
-    return record_input.write_sample(SCHEMA, folder, stem, values)
-
-
 TUMOUR = Job(
     name="tumour",
     load=load_breast_cancer,
@@ -87,5 +81,5 @@ TUMOUR = Job(
     floor=Floor(figure="auroc", least=0.99),
     # Of 142 held-out items a margin of 0.05 is seven.
     gates=(Ceiling(figure="ece", most=0.06), NotWorse(figure="accuracy", margin=0.05), *USUAL),
-    write_sample=_write_sample,
+    write_sample=partial(record_input.write_sample, SCHEMA),
 )
