@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.features import single
 from training.features.step import FittedStep, Part, Step, Table, Values, appended, check_columns, in_place
-
-_GREATEST = float(np.finfo(np.float32).max)
 
 
 def _check_pair(first: str, second: str, fields: str) -> None:
@@ -48,13 +47,13 @@ class _Quotient(Part):
         numerator, denominator = block[:, :1], block[:, 1:]
         quotient = np.full_like(numerator, np.nan)
         np.divide(numerator, denominator, out=quotient, where=denominator != 0)
-        return np.where(np.abs(quotient) <= _GREATEST, quotient, np.nan)
+        return np.where(np.abs(quotient) <= single.GREATEST, quotient, np.nan)
 
     def apply(self, ops: Any, block: Any, weights: Mapping[str, Any]) -> Any:  # noqa: ANN401, ARG002
         numerator, denominator = block[:, :1], block[:, 1:]
         is_zero = ops.equal(denominator, 0.0)
         quotient = ops.where(is_zero, np.nan, numerator / ops.where(is_zero, 1.0, denominator))
-        return ops.where(ops.abs(quotient) <= _GREATEST, quotient, np.nan)
+        return ops.where(ops.abs(quotient) <= single.GREATEST, quotient, np.nan)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

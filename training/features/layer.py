@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from training.features.recipe import SMALLEST
+from training.features import single
 from training.features.step import FittedStep
 
 
@@ -38,9 +38,7 @@ class Features(keras.Layer):  # type: ignore[misc] # Keras ships no types
 
     def call(self, records: Any) -> Any:  # noqa: ANN401 - tensors
         """[items, columns in]; NaN is a missing value, and so is what is infinite."""
-        values = ops.cast(records, "float64")
-        values = ops.where(ops.isinf(values), np.nan, values)
-        values = ops.where(ops.abs(values) < SMALLEST, 0.0, values)
+        values = single.in_graph(ops, records)
         for step, learnt in zip(self._steps, self._learnt, strict=True):
             values = step.apply(ops, values, {key: ops.convert_to_tensor(value) for key, value in learnt.items()})
         return ops.cast(values, "float32")

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.features import single
 from training.features.step import FittedStep, Step, Table, Values
 
 if TYPE_CHECKING:
     import keras
-
-SMALLEST = float(np.finfo(np.float32).tiny)
-"""The smallest normal float32. What is closer to 0 counts as 0: TensorFlow's arithmetic may do so anyway, and NumPy's doesn't."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,13 +118,12 @@ def _as_served(columns: tuple[str, ...], values: NDArray[Any], where: str) -> Va
     if np.ndim(values) != 2 or np.shape(values)[1] != len(columns):  # noqa: PLR2004 - [items, columns]
         message = f"values: [items, {len(columns)}], a column for each of the names; they are {list(np.shape(values))}"
         raise ValueError(message)
-    with np.errstate(over="ignore"):
-        rounded = np.asarray(values).astype(np.float32).astype(np.float64)
-    if (infinite := np.argwhere(np.isinf(rounded))).size:
-        row, column = infinite[0]
+    rounded = single.as_served(values)
+    if (infinite := single.first_infinite(rounded)) is not None:
+        row, column = infinite
         message = f"{where}: column {columns[column]}: a finite float32 is expected, or NaN where there is no value; item {row} has something else"
         raise ValueError(message)
-    return np.where(np.abs(rounded) < SMALLEST, 0.0, rounded)
+    return rounded
 
 
 def _refuse_empty(table: Table) -> None:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.features import gaps
+from training.features import gaps, single
 from training.features.measure import Measure
-from training.features.recipe import SMALLEST
 from training.features.rhythm import HeartRateVariability
 from training.features.spectrum import BandPower
 from training.features.step import are_names
@@ -78,15 +77,13 @@ class SeriesFeatures:
         if np.ndim(values) != 3 or np.shape(values)[1:] != (self.samples, len(self.channels)):  # noqa: PLR2004 - [items, samples, channels]
             message = f"values: [items, {self.samples}, {len(self.channels)}] is expected; they are {list(np.shape(values))}"
             raise ValueError(message)
-        with np.errstate(over="ignore"):
-            series = np.asarray(values).astype(np.float32).astype(np.float64)
-        if (infinite := np.argwhere(np.isinf(series))).size:
-            item, sample, channel = infinite[0]
+        series = single.as_served(values)
+        if (infinite := single.first_infinite(series)) is not None:
+            item, sample, channel = infinite
             message = (
                 f"channel {self.channels[channel]}: a finite float32 is expected, or NaN in a gap; item {item}, sample {sample} has something else"
             )
             raise ValueError(message)
-        series = np.where(np.abs(series) < SMALLEST, 0.0, series)
         if self.fill_gaps:
             series = gaps.fill(series)
         if not len(series):

@@ -3,11 +3,9 @@
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
-from training.features import gaps
-from training.features.recipe import SMALLEST
+from training.features import gaps, single
 from training.features.series import SeriesFeatures
 
 
@@ -27,9 +25,7 @@ class SeriesMeasures(keras.Layer):  # type: ignore[misc] # Keras ships no types
 
     def call(self, series: Any) -> Any:  # noqa: ANN401 - tensors
         """[items, samples, channels]; NaN is a gap, and so is what is infinite."""
-        values = ops.cast(series, "float64")
-        values = ops.where(ops.isinf(values), np.nan, values)
-        values = ops.where(ops.abs(values) < SMALLEST, 0.0, values)
+        values = single.in_graph(ops, series)
         if self._features.fill_gaps:
             values = gaps.fill_in_graph(ops, values)
         made = ops.concatenate([measure.apply(ops, values) for measure in self._features.measures], axis=-1)
