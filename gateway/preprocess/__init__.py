@@ -1,8 +1,8 @@
 """From what the caller sent to the tensors that the model takes: what depends on the medium, and nothing that depends on the data.
 
 Resizing and normalising are inside the SavedModel. Here a caller's input is bounded, decoded and checked against the manifest, one file
-a medium: `tensor.py`, `image.py`, `dicom.py` (with `grey.py` and `codestream.py`), `time_series.py` (with `resampling.py`), `record.py`; `pixels.py`
-is what images share.
+a medium: `tensor.py`, `image.py`, `dicom.py` (with `grey.py` and `codestream.py`), `time_series.py` (with `resampling.py`), `record.py` (with
+`record_tensor.py`, and `features.py`, which both share); `pixels.py` is what images share.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from gateway.call import input_field
 from gateway.errors import InputFormNotAccepted, InputMissing, InputUnknown
 from gateway.item import DeclaredTensor, DicomObject, EncodedImage, InputData, Item, Record, TimeSeries
 from gateway.manifest import ImageInput, InputSpec, Manifest, RecordInput, TimeSeriesInput
-from gateway.preprocess import image, record, tensor, time_series
+from gateway.preprocess import image, record, record_tensor, tensor, time_series
 from gateway.preprocess.bounds import InputLimits
 from gateway.reading import Caution
 from gateway.tensor import Tensor
@@ -26,6 +26,8 @@ _Prepared = tuple[Tensor, tuple[Caution, ...]]
 
 
 def _prepare_tensor(spec: InputSpec, value: DeclaredTensor, limits: InputLimits) -> _Prepared:
+    if isinstance(spec.medium, RecordInput):
+        return record_tensor.prepare(spec, value, limits)
     return tensor.prepare(spec, value, limits), ()
 
 

@@ -1,48 +1,22 @@
 """A record of clinical features to a tensor [features]: matched by name, units converted, and each handled as the manifest says."""
 
 import math
-from collections.abc import Callable
-from enum import Enum, auto
 from typing import Never
 
 import numpy as np
 
-from gateway.errors import (
-    CategoryUnknown,
-    FeatureKindMismatch,
-    FeatureMissing,
-    FeatureOutOfRange,
-    FeatureUnknown,
-    InternalError,
-    UnitMismatch,
-    ValueNotFinite,
-)
+from gateway.errors import FeatureKindMismatch, FeatureUnknown, InternalError, UnitMismatch, ValueNotFinite
 from gateway.item import Quantity, Record
 from gateway.manifest import FeatureHandling, FeatureSpec, InputSpec, RecordInput
+from gateway.preprocess import features
 from gateway.preprocess.bounds import InputLimits, require_at_most
+from gateway.preprocess.features import Found, Remark
 from gateway.reading import Caution
 from gateway.tensor import Tensor
 from gateway.units import NO_UNIT, Conversion, conversion
 
 # By so much, of its own size, the arithmetic of a conversion may stray.
 _ROUNDING = 1e-12
-
-
-class _Remark(Enum):
-    """What was done to a feature that wasn't as the model expects it."""
-
-    FILLED_IN = auto()
-    TAKEN_AS_MISSING = auto()
-    CLAMPED = auto()
-    CATEGORY_TAKEN_AS_MISSING = auto()
-
-
-_CAUTIONS: dict[_Remark, tuple[str, str]] = {
-    _Remark.FILLED_IN: ("FEATURE_MISSING", "These features are missing, and the model fills them in: {}."),
-    _Remark.TAKEN_AS_MISSING: ("FEATURE_OUT_OF_RANGE", "These features are beyond what is plausible, and count as missing: {}."),
-    _Remark.CLAMPED: ("FEATURE_OUT_OF_RANGE", "These features are beyond what the model takes, and count as the nearest that it does: {}."),
-    _Remark.CATEGORY_TAKEN_AS_MISSING: ("CATEGORY_UNKNOWN", "These features have a category that the model doesn't know, and count as missing: {}."),
-}
 
 
 def prepare(spec: InputSpec, record: Record, limits: InputLimits) -> tuple[Tensor, tuple[Caution, ...]]:
@@ -64,7 +38,7 @@ def prepare(spec: InputSpec, record: Record, limits: InputLimits) -> tuple[Tenso
         raise FeatureUnknown(message, field=field)
     values = np.empty(len(medium.features))
     largest = float(np.finfo(spec.dtype.numpy).max)
-    remarks: dict[_Remark, list[str]] = {}
+    remarks: dict[Remark, list[str]] = {}
     for place, feature in enumerate(medium.features.values()):
         values[place], remark = _value_of(feature, record.features.get(feature.name), f'{field}["{feature.name}"]')
         if abs(values[place]) > largest:
@@ -72,35 +46,29 @@ def prepare(spec: InputSpec, record: Record, limits: InputLimits) -> tuple[Tenso
             raise ValueNotFinite(message, field=f'{field}["{feature.name}"].quantity.value')
         if remark is not None:
             remarks.setdefault(remark, []).append(feature.name)
-    cautions = [Caution(reason=_CAUTIONS[remark][0], message=_CAUTIONS[remark][1].format(", ".join(names))) for remark, names in remarks.items()]
+    cautions = features.cautions_of(remarks)
     if unknown:
         cautions.append(Caution(reason="FEATURE_UNKNOWN", message=f"{unknown} of the record's features are unknown to the model, and were left out."))
     return Tensor.of(values.astype(spec.dtype.numpy)), tuple(cautions)
 
 
-def _value_of(feature: FeatureSpec, value: Quantity | str | None, field: str) -> tuple[float, _Remark | None]:
+def _value_of(feature: FeatureSpec, value: Quantity | str | None, field: str) -> Found:
     if value is None or (isinstance(value, Quantity) and math.isnan(value.value)):
-        if feature.if_missing is FeatureHandling.REFUSE:
-            message = f"the model needs this feature: send {_wanted(feature)}"
-            raise FeatureMissing(message, field=field)
-        return math.nan, _Remark.FILLED_IN
+        return features.missing(feature, _wanted, field)
     if isinstance(value, str):
         return _category_of(feature, value, field)
     return _number_of(feature, value, field)
 
 
-def _category_of(feature: FeatureSpec, code: str, field: str) -> tuple[float, _Remark | None]:
+def _category_of(feature: FeatureSpec, code: str, field: str) -> Found:
     if not feature.categories:
         _refuse_kind(feature, field)
     if code in feature.categories:
         return float(feature.categories.index(code)), None
-    if feature.if_unknown_category is FeatureHandling.REFUSE:
-        message = f"the model doesn't know this category: send {_wanted(feature)}"
-        raise CategoryUnknown(message, field=f"{field}.category")
-    return math.nan, _Remark.CATEGORY_TAKEN_AS_MISSING
+    return features.unknown_category(feature, _wanted, f"{field}.category")
 
 
-def _number_of(feature: FeatureSpec, quantity: Quantity, field: str) -> tuple[float, _Remark | None]:
+def _number_of(feature: FeatureSpec, quantity: Quantity, field: str) -> Found:
     if feature.categories:
         _refuse_kind(feature, field)
     if not math.isfinite(quantity.value):
@@ -116,7 +84,7 @@ def _number_of(feature: FeatureSpec, quantity: Quantity, field: str) -> tuple[fl
     # An end of the range is in it, though in another unit it be a rounding beyond.
     if number == nearest or (convert != Conversion() and abs(number - nearest) <= _ROUNDING * max(abs(scaled), abs(convert.offset))):
         return nearest, None
-    return _OUT_OF_RANGE[feature.if_out_of_range](feature, number, field)
+    return features.out_of_range(feature, nearest, _wanted, f"{field}.quantity.value")
 
 
 def _conversion_of(feature: FeatureSpec, unit: str) -> Conversion | None:
@@ -131,18 +99,6 @@ def _conversion_of(feature: FeatureSpec, unit: str) -> Conversion | None:
     return None
 
 
-def _refuse(feature: FeatureSpec, _: float, field: str) -> Never:
-    message = f"the value is beyond what is plausible: send {_wanted(feature)}"
-    raise FeatureOutOfRange(message, field=f"{field}.quantity.value")
-
-
-_OUT_OF_RANGE: dict[FeatureHandling, Callable[[FeatureSpec, float, str], tuple[float, _Remark | None]]] = {
-    FeatureHandling.REFUSE: _refuse,
-    FeatureHandling.AS_MISSING: lambda *_: (math.nan, _Remark.TAKEN_AS_MISSING),
-    FeatureHandling.CLAMP: lambda feature, number, _: (min(max(number, feature.minimum), feature.maximum), _Remark.CLAMPED),
-}
-
-
 def _refuse_kind(feature: FeatureSpec, field: str) -> Never:
     message = f"the feature came in another form than the model takes: send {_wanted(feature)}"
     raise FeatureKindMismatch(message, field=field)
@@ -152,9 +108,8 @@ def _wanted(feature: FeatureSpec) -> str:
     """What the model takes, for people: `a number in the unit mg/dL (UCUM) from 0.1 up to 30, or as much in one of its kind`."""
     if feature.categories:
         return f"one of the categories {', '.join(feature.categories)}"
-    lower = f" from {feature.minimum:.12g}" if feature.minimum > -math.inf else ""
-    upper = f" up to {feature.maximum:.12g}" if feature.maximum < math.inf else ""
+    plausible = features.range_of(feature)
     if feature.unit == NO_UNIT:
-        return f"a number without a unit{lower}{upper}"
+        return f"a number without a unit{plausible}"
     others = "".join(f" or that of {unit}" for unit in feature.other_units)
-    return f"a number in the unit {feature.unit} (UCUM){lower}{upper}, or as much in one of its kind{others}"
+    return f"a number in the unit {feature.unit} (UCUM){plausible}, or as much in one of its kind{others}"

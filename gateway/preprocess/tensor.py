@@ -16,7 +16,18 @@ from gateway.tensor import DType, Tensor
 def prepare(spec: InputSpec, declared: DeclaredTensor, limits: InputLimits) -> Tensor:
     """The tensor of `spec`'s dtype and shape. Shares the caller's bytes.
 
-    Raises TooManyElements, DtypeMismatch, ShapeMismatch, ContentSizeMismatch or ValueNotFinite.
+    Raises what `declared_as` does, or ValueNotFinite.
+    """
+    tensor = declared_as(spec, declared, limits)
+    if spec.dtype.is_floating:
+        require_finite(tensor, spec, field=f'inputs["{spec.name}"].tensor.content')
+    return tensor
+
+
+def declared_as(spec: InputSpec, declared: DeclaredTensor, limits: InputLimits) -> Tensor:
+    """A tensor of `spec`'s dtype and shape, whichever numbers it holds. Shares the caller's bytes.
+
+    Raises TooManyElements, DtypeMismatch, ShapeMismatch or ContentSizeMismatch.
     """
     field = f'inputs["{spec.name}"].tensor'
     if any(size < 0 for size in declared.shape):
@@ -30,9 +41,7 @@ def prepare(spec: InputSpec, declared: DeclaredTensor, limits: InputLimits) -> T
     require_shape(declared.shape, spec, field=f"{field}.shape")
     _require_content(declared, spec.dtype, field)
     tensor = Tensor(dtype=spec.dtype, shape=declared.shape, content=declared.content, strings=declared.strings)
-    if spec.dtype.is_floating:
-        require_finite(tensor, spec, field=f"{field}.content")
-    elif spec.dtype is DType.BOOL and tensor.content and np.frombuffer(tensor.content, dtype=np.uint8).max() > 1:
+    if spec.dtype is DType.BOOL and tensor.content and np.frombuffer(tensor.content, dtype=np.uint8).max() > 1:
         # Any other byte is undefined behaviour in C++, where the model reads it.
         message = "an element of a BOOL tensor is the byte 0 or 1"
         raise DtypeMismatch(message, field=f"{field}.content")

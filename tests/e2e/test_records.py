@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from local.prepare import make_key
@@ -104,3 +105,20 @@ def test_a_record_that_can_not_be_is_refused_by_the_name_of_its_feature(client: 
     assert caught.value.reason == "FEATURE_OUT_OF_RANGE"
     assert "weight" in caught.value.field
     assert "7000.25" not in str(caught.value)
+
+
+def test_the_models_own_tensor_is_answered_as_its_record_and_held_to_the_same_ranges(client: Client, records: dict[str, Record]) -> None:
+    given = records["hiv-treatment"].features
+    values = {}
+    for feature in client.get_model("hiv-treatment").versions[0].manifest.inputs[0].record.features:
+        value = given.get(feature.name, Quantity(None, feature.unit))
+        codes = [category.code for category in feature.categories]
+        values[feature.name] = value.value if isinstance(value, Quantity) else codes.index(str(value))
+    tensors = [np.array([*each.values()], np.float32) for each in (values, values | {"weight": 7000.25})]
+
+    answers = [client.infer("hiv-treatment", {"record": sent}).treatment_rankings[0] for sent in (records["hiv-treatment"], tensors[0])]
+    with pytest.raises(InvalidArgument) as caught:
+        client.infer("hiv-treatment", {"record": tensors[1]})
+
+    assert answers[0] == answers[1]
+    assert (caught.value.reason, caught.value.field) == ("FEATURE_OUT_OF_RANGE", 'inputs["record"].tensor.content["weight"]')

@@ -253,6 +253,14 @@ CASES = [
         "unit named after a patient", infer("clinic", x=features(unit=PATIENT)),
         INVALID, "UNIT_MISMATCH", f'{FEATURES}["age"].quantity.unit', "send a number in the unit a",
     ),
+    case(
+        "a tensor with a number beyond its feature's range", infer("clinic", x=numbers(4711, 1.5, 0)),
+        INVALID, "FEATURE_OUT_OF_RANGE", f'{X}.tensor.content["age"]', "from 18 up to 110",
+    ),
+    case(
+        "a tensor with a place that no category has", infer("clinic", x=numbers(61, 1.5, 2)),
+        INVALID, "CATEGORY_UNKNOWN", f'{X}.tensor.content["sex"]', "one of female, male",
+    ),
     case("4097 features", infer("clinic", x=features(changes={f"f{n}": 1 for n in range(4094)})), INVALID, "FIELD_INVALID", FEATURES, "at most 4096"),
     # Who.
     *(
