@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.evaluate import Figure, share
-from training.evidence import checks
+from training.evidence import checks, resampling
+from training.evidence.resampling import Bootstrap
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,26 +61,23 @@ def fit_label_sets(
     return LabelSets(thresholds=thresholds, confidence_level=confidence_level, is_class_conditional=class_conditional)
 
 
-def coverage(sets: LabelSets, probabilities: NDArray[Any], labels: NDArray[np.int64], *, confidence_level: float = 0.95) -> list[Figure]:
+def coverage(sets: LabelSets, probabilities: NDArray[Any], labels: NDArray[np.int64], bootstrap: Bootstrap) -> list[Figure]:
     """On items that set nothing: `conformal_coverage`, the share whose set holds the label, and `conformal_single` and `conformal_empty`.
 
-    These are the shares with one label in the set, and with none. Wilson's intervals at `confidence_level`, which isn't the sets' own.
+    These are the shares with one label in the set, and with none. Their intervals are as of `resampling.share_of`; the bootstrap's level isn't the
+    sets' own.
     """
     _checked(probabilities, labels)
     held = sets.of(probabilities)
     sizes = held.sum(axis=1)
-    counts = {
-        "conformal_coverage": int(held[np.arange(len(labels)), labels].sum()),
-        "conformal_single": int((sizes == 1).sum()),
-        "conformal_empty": int((sizes == 0).sum()),
-    }
-    return [share(name, count, len(labels), confidence_level=confidence_level) for name, count in counts.items()]
+    found = {"conformal_coverage": held[np.arange(len(labels)), labels], "conformal_single": sizes == 1, "conformal_empty": sizes == 0}
+    return [resampling.share_of(name, is_so, bootstrap) for name, is_so in found.items()]
 
 
 def coverage_by_class(
     sets: LabelSets, probabilities: NDArray[Any], labels: NDArray[np.int64], *, confidence_level: float = 0.95
 ) -> dict[int, Figure]:
-    """`conformal_coverage` among the items of each class that there are any of, by its number; as `coverage`."""
+    """`conformal_coverage` among the items of each class that there are any of, by its number; with Wilson's intervals, for independent items."""
     _checked(probabilities, labels)
     right = sets.of(probabilities)[np.arange(len(labels)), labels]
     return {
@@ -143,7 +141,10 @@ def fit_interval(
 def interval_coverage(
     interval: Interval, outcome: NDArray[Any], predicted: NDArray[Any], *, difficulty: NDArray[Any] | None = None, confidence_level: float = 0.95
 ) -> Figure:
-    """`conformal_coverage`, the share of items that set nothing whose interval holds the outcome, with Wilson's interval at `confidence_level`."""
+    """`conformal_coverage`, the share of items that set nothing whose interval holds the outcome.
+
+    With Wilson's interval at `confidence_level`, for independent items.
+    """
     lower, upper = interval.of(predicted, difficulty)
     held = int(((lower <= outcome) & (outcome <= upper)).sum())
     return share("conformal_coverage", held, len(outcome), confidence_level=confidence_level)

@@ -1,9 +1,13 @@
 """Isotonic calibration: probabilities by a rising curve, learnt from items that no weight was fitted to; as a part of the model.
 
 B. Zadrozny and C. Elkan, "Transforming classifier scores into accurate multiclass probability estimates", KDD 2002. It bends where a temperature
-only scales, and needs more items for it: a thousand rather than a hundred. Unlike a temperature it can change which class is said: where the curve is
-flat, classes are tied. The curve is scikit-learn's `IsotonicRegression`, which is a line between knots. Between two that stand close it is steep
+only scales, and needs more items for it (`ENOUGH`). Unlike a temperature it can change which class is said: where the curve is flat, classes are
+tied. The curve is scikit-learn's `IsotonicRegression`, which is a line between knots. Between two that stand close it is steep
 (`Isotonic.steepest`), and a difference in the network's last bit becomes as many times larger.
+
+scikit-learn's ends at 0 and 1 where the items at its ends are all of one kind. No number of items shows that the next can't be of the other: one such
+item would have an infinite log loss, and no one would be told that it may be. So the ends are by the rule of succession (P. S. Laplace, 1774): of m
+items at the lower end that are all without, 1 / (m + 2), and at the upper end 1 less that.
 """
 
 from dataclasses import dataclass
@@ -16,6 +20,9 @@ from training.evidence import checks
 
 if TYPE_CHECKING:
     import keras
+
+ENOUGH = 1000
+"""From how many items on isotonic curves are at least as good as a number or two; as beside a sigmoid (A. Niculescu-Mizil, R. Caruana, ICML 2005)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -41,15 +48,30 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Isotonic:
-    """A curve for each class; one only where there is one probability, or two that add up to one."""
+    """A curve for each class; one only where there is one probability, or two that add up to one.
+
+    Attributes:
+        curves: of each class, in their order.
+        is_centred: whether they are the centred ones of `fit_isotonic`.
+    """
 
     curves: tuple[Curve, ...]
+    is_centred: bool = False
 
     def __post_init__(self) -> None:
         """Raises ValueError where there is none, or as many as for two classes, of which one curve says it all."""
         if len(self.curves) in {0, 2}:
             message = f"curves: one, or one for each of three classes or more, not {len(self.curves)}"
             raise ValueError(message)
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{self.name} of {sum(len(curve.given) for curve in self.curves)} knots, at the steepest {self.steepest:.3g}"
+
+    @property
+    def name(self) -> str:
+        """For the manifest."""
+        return "centred isotonic" if self.is_centred else "isotonic"
 
     def apply(self, probabilities: NDArray[Any]) -> NDArray[np.float64]:
         """[items, classes] from the same. Of several classes, each probability goes by its own curve, and is divided by what they add up to.
@@ -102,14 +124,8 @@ def fit_isotonic(probabilities: NDArray[Any], labels: NDArray[np.int64], *, cent
         message = f"labels: from 0 to {max(classes, 2) - 1}"
         raise ValueError(message)
     of_one = [1] if classes <= 2 else range(classes)  # noqa: PLR2004 - of two classes one says it all
-    return Isotonic(curves=tuple(_curve(probabilities[:, min(number, classes - 1)], labels == number, centred=centred) for number in of_one))
-
-
-def calibrated(model: "keras.Model", isotonic: Isotonic) -> "keras.Model":
-    """The model with its probabilities by these curves; the layer is a part of it, as of `training.calibration.calibrated`."""
-    import keras  # noqa: PLC0415 - it takes seconds
-
-    return keras.Model(model.inputs[0], isotonic.as_layer()(model.outputs[0]), name=model.name)
+    curves = tuple(_curve(probabilities[:, min(number, classes - 1)], labels == number, centred=centred) for number in of_one)
+    return Isotonic(curves=curves, is_centred=centred)
 
 
 def _curve(probabilities: NDArray[Any], is_it: NDArray[np.bool_], *, centred: bool) -> Curve:
@@ -117,11 +133,12 @@ def _curve(probabilities: NDArray[Any], is_it: NDArray[np.bool_], *, centred: bo
 
     said = np.asarray(probabilities, np.float64)
     fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(said, is_it.astype(np.float64))
-    given, wanted = fitted.X_thresholds_, fitted.y_thresholds_
+    given, wanted, levels = fitted.X_thresholds_, fitted.y_thresholds_, fitted.predict(said)
     if centred:
-        wanted, pool = np.unique(fitted.predict(said), return_inverse=True)
+        wanted, pool = np.unique(levels, return_inverse=True)
         given = np.bincount(pool, weights=said) / np.bincount(pool)
     if len(given) == 1:
         # The model said the same of all: then that is what a curve says of everything.
         given, wanted = np.array([0.0, 1.0]), np.repeat(wanted, 2)
-    return Curve(given=given, wanted=np.clip(wanted, 0, 1))
+    never, always = int((levels == 0).sum()), int((levels == 1).sum())
+    return Curve(given=given, wanted=np.clip(wanted, 1 / (never + 2) if never else 0, 1 - 1 / (always + 2) if always else 1))

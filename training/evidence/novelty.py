@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.evaluate import Figure, share
-from training.evidence.discrimination import delong
+from training.evidence import resampling
+from training.evidence.discrimination import area, by_bootstrap, delong
+from training.evidence.resampling import Bootstrap
 
 if TYPE_CHECKING:
     import keras
@@ -96,19 +98,26 @@ def threshold(distances: NDArray[Any], *, share_within: float = 0.99) -> float:
     return float(np.quantile(distances, share_within, method="higher"))
 
 
-def figures(own: NDArray[Any], other: NDArray[Any], above: float, *, confidence_level: float = 0.95) -> list[Figure]:
+def figures(own: NDArray[Any], other: NDArray[Any], above: float, bootstrap: Bootstrap) -> list[Figure]:
     """How well distances tell other data from held-out items of the model's own, both [items].
 
     `novelty_auroc` with DeLong's interval, and the shares above the threshold, `novelty_flagged_own` and `novelty_flagged_other`, with Wilson's.
+    Where the `bootstrap`, of the own items, has groups, those that they are part of are the bootstrap's; other items are taken to be independent.
     Raises ValueError where there are fewer than two of either.
     """
     # Only their order matters to the area, and of infinite distances there is one too.
     _, ranks = np.unique(np.concatenate([own, other]), return_inverse=True)
-    area = delong(np.arange(len(ranks)) >= len(own), ranks, confidence_level=confidence_level)
+    is_other, level = np.arange(len(ranks)) >= len(own), bootstrap.confidence_level
+    if bootstrap.groups is None:
+        told = replace(delong(is_other, ranks, confidence_level=level), name="novelty_auroc")
+    else:
+        number = np.unique(bootstrap.groups, return_inverse=True)[1]
+        groups = np.concatenate([number, number.max() + 1 + np.arange(len(other))])
+        told = by_bootstrap("novelty_auroc", area, is_other, ranks, replace(bootstrap, items=len(ranks), groups=groups))
     return [
-        replace(area, name="novelty_auroc"),
-        share("novelty_flagged_own", int((own > above).sum()), len(own), confidence_level=confidence_level),
-        share("novelty_flagged_other", int((other > above).sum()), len(other), confidence_level=confidence_level),
+        told,
+        resampling.share_of("novelty_flagged_own", own > above, bootstrap),
+        share("novelty_flagged_other", int((other > above).sum()), len(other), confidence_level=level),
     ]
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluate import Figure
+from training.evaluate import Figure, share
 from training.gates.evidence import Resamples
 
 Rows = NDArray[np.int64]
@@ -130,6 +130,13 @@ def of_distribution(name: str, value: float, resampled: NDArray[np.float64], boo
     defined = _defined(name, resampled)
     ends = np.quantile(defined, _tails(bootstrap))
     return _figure(name, value, ends, bootstrap, called=bootstrap.named("percentile", len(resampled) - len(defined)))
+
+
+def share_of(name: str, is_so: NDArray[np.bool_], bootstrap: Bootstrap) -> Figure:
+    """The share of the items, [items], of which something is so: with Wilson's interval, and where they are in groups the bootstrap's."""
+    if bootstrap.groups is None:
+        return share(name, int(is_so.sum()), len(is_so), confidence_level=bootstrap.confidence_level)
+    return figure(name, lambda rows: float(is_so[rows].mean()), bootstrap)
 
 
 def difference(name: str, first: Statistic, second: Statistic, bootstrap: Bootstrap, *, method: Method = "percentile") -> Figure:

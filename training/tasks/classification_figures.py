@@ -1,7 +1,8 @@
 """The figures of a classification: the same for a model and for what it is held against."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,10 @@ class Said:
     validated: NDArray[Any]
     held_out: NDArray[Any]
     wanted_sensitivity: float | None = None
+
+    def through(self, layer: Callable[[NDArray[Any]], Any]) -> Self:
+        """What a layer of the graph, such as a calibration, makes of them: float32."""
+        return replace(self, validated=np.asarray(layer(self.validated)), held_out=np.asarray(layer(self.held_out)))
 
     def point(self, data: "Dataset") -> float | None:
         """The probability from which the second of two classes is called; None where there are more, or validation items of one only."""

@@ -11,6 +11,7 @@ from sklearn.linear_model import LinearRegression
 
 from training.evidence import conformal
 from training.evidence.conformal import Interval, LabelSets
+from training.evidence.resampling import Bootstrap
 
 Items = tuple[NDArray[Any], NDArray[np.int64]]
 
@@ -51,7 +52,8 @@ def test_the_thresholds_say_what_crepes_says_with_ties(rows: list[tuple[int, boo
 def test_sets_hold_the_label_as_often_as_they_say_and_not_much_oftener() -> None:
     trials = [(drawn(2 * seed), drawn(2 * seed + 1)) for seed in range(60)]
 
-    covered = [conformal.coverage(conformal.fit_label_sets(*setting, confidence_level=0.9), *fresh)[0].value for setting, fresh in trials]
+    plan = Bootstrap(items=400, seed=0)
+    covered = [conformal.coverage(conformal.fit_label_sets(*setting, confidence_level=0.9), *fresh, plan)[0].value for setting, fresh in trials]
 
     # Of 400 items the promise is from 0.9 to 0.9 + 1/401; the mean of 60 trials has an error of about 0.003.
     assert np.mean(covered) == pytest.approx(0.9, abs=0.012)
@@ -74,11 +76,24 @@ def test_what_is_covered_single_and_empty_is_counted() -> None:
     probabilities = np.array([[0.9, 0.1], [0.5, 0.5], [0.5, 0.5], [0.1, 0.9]])
     sets = LabelSets(thresholds=(0.5, 0.05), confidence_level=0.9, is_class_conditional=True)
 
-    found = conformal.coverage(sets, probabilities, np.array([0, 0, 1, 1]))
+    found = conformal.coverage(sets, probabilities, np.array([0, 0, 1, 1]), Bootstrap(items=4, seed=0))
 
     assert sets.of(probabilities).tolist() == [[True, False], [True, False], [True, False], [False, False]]
     assert {figure.name: figure.value for figure in found} == {"conformal_coverage": 0.5, "conformal_single": 0.75, "conformal_empty": 0.25}
     assert {figure.interval_method for figure in found} == {"wilson"}
+
+
+def test_of_patients_with_many_items_each_coverage_is_known_less_well_than_wilson_says() -> None:
+    probabilities, labels = (np.repeat(part, 10, axis=0) for part in drawn(6, 40))
+    sets = conformal.fit_label_sets(*drawn(5), confidence_level=0.8)
+
+    plans = [Bootstrap(items=400, seed=0, groups=groups) for groups in (None, np.repeat(np.arange(40), 10))]
+    apart, by_patient = (conformal.coverage(sets, probabilities, labels, plan)[0] for plan in plans)
+
+    assert by_patient.value == apart.value
+    # Ten times as few independent items are known √10 times less well.
+    assert by_patient.upper - by_patient.lower > 2.5 * (apart.upper - apart.lower)
+    assert by_patient.interval_method == "bootstrap percentile, 1000 resamples of 40 groups"
 
 
 def test_too_few_items_exclude_nothing() -> None:

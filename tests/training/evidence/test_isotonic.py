@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import StandardScaler
 
-from training.calibration import expected_calibration_error
+from training.calibration import calibrated, expected_calibration_error
 from training.evidence import isotonic
 from training.evidence.isotonic import Curve, Isotonic
 
@@ -30,6 +30,12 @@ def drawn(seed: int, classes: int, items: int = 3000) -> Drawn:
     return said.astype(np.float32), np.array([random.choice(classes, p=row) for row in true])
 
 
+def ends(levels: NDArray[Any]) -> tuple[float, float]:
+    """By the rule of succession: of m items that are all of one kind, the next is of the other by a chance of 1 / (m + 2)."""
+    never, always = int((levels == 0).sum()), int((levels == 1).sum())
+    return 1 / (never + 2) if never else 0.0, 1 - 1 / (always + 2) if always else 1.0
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=1, max_size=50), st.integers(0, 1000))
 def test_the_layer_is_scikit_learns_curve(rows: list[tuple[int, bool]], seed: int) -> None:
@@ -40,7 +46,8 @@ def test_the_layer_is_scikit_learns_curve(rows: list[tuple[int, bool]], seed: in
     found = np.asarray(isotonic.fit_isotonic(said[:, np.newaxis], is_it.astype(np.int64)).as_layer()(asked[:, np.newaxis]))
 
     fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(said.astype(np.float64), is_it)
-    assert found[:, 0] == pytest.approx(fitted.predict(asked.astype(np.float64)), abs=1e-6)
+    heights = np.clip(fitted.y_thresholds_, *ends(fitted.predict(said.astype(np.float64))))
+    assert found[:, 0] == pytest.approx(np.interp(asked.astype(np.float64), fitted.X_thresholds_, heights), abs=1e-6)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
@@ -109,7 +116,16 @@ def test_a_centred_curve_goes_through_the_middle_of_each_pool(rows: list[tuple[i
 
     fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(said, is_it).predict(said)
     for level in np.unique(fitted):
-        assert np.interp(said[fitted == level].mean(), curve.given, curve.wanted) == pytest.approx(level)
+        assert np.interp(said[fitted == level].mean(), curve.given, curve.wanted) == pytest.approx(np.clip(level, *ends(fitted)))
+
+
+def test_no_item_is_ever_said_to_be_of_a_class_for_certain() -> None:
+    """One that isn't would have an infinite log loss."""
+    said = np.linspace(0, 1, 21)[:, np.newaxis]
+
+    learnt = isotonic.fit_isotonic(said, (said[:, 0] > 0.5).astype(np.int64))
+
+    assert learnt.apply(np.array([[0.0], [1.0]]))[:, 0].tolist() == [1 / 13, 1 - 1 / 12]
 
 
 def test_how_steep_a_curve_is_shows() -> None:
@@ -126,7 +142,7 @@ def test_it_is_a_part_of_the_saved_model(tmp_path: Path) -> None:
     model.set_weights([plain.coef_.T, plain.intercept_])
     learnt = isotonic.fit_isotonic(model.predict(scaled[300:, :2], verbose=0), labels[300:])
 
-    whole = isotonic.calibrated(model, learnt)
+    whole = calibrated(model, learnt)
     whole.export(str(tmp_path / "1"), verbose=False)
 
     saved = tf.saved_model.load(str(tmp_path / "1"))
@@ -140,7 +156,7 @@ def test_one_outcome_only_or_one_probability_only_is_a_level_curve(labels: list[
     for said in ([0.2, 0.5, 0.9], [0.5, 0.5, 0.5]):
         learnt = isotonic.fit_isotonic(np.array(said)[:, np.newaxis], np.array(labels))
 
-        assert learnt.apply(np.array([[0.0], [0.3], [1.0]])) == pytest.approx(np.full((3, 1), labels[0]))
+        assert learnt.apply(np.array([[0.0], [0.3], [1.0]])) == pytest.approx(np.full((3, 1), 4 / 5 if labels[0] else 1 / 5))
 
 
 LEVEL = Curve(given=np.array([0.0, 1.0]), wanted=np.array([0.0, 1.0]))

@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from training.evidence import novelty
 from training.evidence.novelty import Novelty
+from training.evidence.resampling import Bootstrap
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,8 @@ def test_data_of_the_same_columns_that_dont_belong_together_is_told_apart(tumour
     shuffled = np.random.default_rng(1).permuted(held_out, axis=0)
     above = novelty.threshold(learnt.distance(tumours[0][:300]), share_within=0.95)
 
-    figures = {figure.name: figure for figure in novelty.figures(learnt.distance(held_out), learnt.distance(shuffled), above)}
+    plan = Bootstrap(items=len(held_out), seed=0)
+    figures = {figure.name: figure for figure in novelty.figures(learnt.distance(held_out), learnt.distance(shuffled), above, plan)}
 
     assert figures["novelty_auroc"].lower > 0.9
     assert figures["novelty_flagged_own"].upper < 0.2
@@ -86,12 +88,26 @@ def test_data_of_the_same_columns_that_dont_belong_together_is_told_apart(tumour
     assert figures["novelty_auroc"].interval_method == "delong"
 
 
+def test_of_patients_with_many_items_each_it_is_known_less_well() -> None:
+    random = np.random.default_rng(0)
+    own, other = np.repeat(random.normal(size=40), 10), random.normal(1, 1, 4000)
+
+    apart, by_patient = (
+        novelty.figures(own, other, 1.0, Bootstrap(items=400, seed=0, groups=groups)) for groups in (None, np.repeat(np.arange(40), 10))
+    )
+
+    for one, same in zip(apart[:2], by_patient[:2], strict=True):
+        assert same.value == pytest.approx(one.value)
+        assert same.upper - same.lower > 2 * (one.upper - one.lower)
+    assert by_patient[2] == apart[2]
+
+
 def test_a_held_out_half_isnt_told_from_the_other(tumours: tuple[NDArray[Any], NDArray[np.int64]]) -> None:
     order = np.random.default_rng(3).permutation(569)
     thirds = [tumours[0][rows] for rows in np.array_split(order, 3)]
     measure = novelty.fit(thirds[0])
 
-    area = novelty.figures(measure.distance(thirds[1]), measure.distance(thirds[2]), 10.0)[0]
+    area = novelty.figures(measure.distance(thirds[1]), measure.distance(thirds[2]), 10.0, Bootstrap(items=len(thirds[1]), seed=0))[0]
 
     assert area.lower < 0.5 < area.upper
 
@@ -115,7 +131,7 @@ def test_an_item_with_a_missing_feature_is_novel(learnt: Novelty, missing: float
     assert np.isfinite(by_numpy[0])
     assert np.isfinite(in_graph[0])
     assert by_numpy[1] == in_graph[1] == np.inf
-    assert len(novelty.figures(np.array([1.0, 2]), np.array([np.inf, 3]), 2.5)) == 3
+    assert len(novelty.figures(np.array([1.0, 2]), np.array([np.inf, 3]), 2.5, Bootstrap(items=2, seed=0))) == 3
 
 
 def test_features_that_never_differ_or_depend_on_each_other_give_finite_distances() -> None:
