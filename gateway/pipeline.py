@@ -169,7 +169,7 @@ class Pipeline:
         """Prepares an item as the route's manifest asks, and asks the model server: its outputs, and what the preparing left to say."""
         if route.manifest is None:
             raise InternalError("a public call is routed by a manifest")
-        if self._preprocessor.is_heavy(item):
+        if self._preprocessor.is_heavy(route.manifest, item):
             loop = asyncio.get_running_loop()
             prepared = await loop.run_in_executor(self._decoders, self._preprocessor.prepare, route.manifest, item)
         else:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import islice
 from threading import Lock
 from typing import Any
 
@@ -47,6 +48,10 @@ _COUNTED = ("[HPF]", "[LPF]", "[NTU]", "[FNU]", "[hnsf'U]", "[hp'_X]", "[hp'_C]"
 # Pint's registry keeps caches that no lock guards.
 _lock = Lock()
 
+# What was found for two units, by their plain texts; the oldest make room for new ones. Read without the lock, changed under it. `lru_cache` can't
+# be asked whether it holds something, which is what tells a call that takes microseconds from one that takes milliseconds.
+_MOST_FOUND = 4096
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conversion:
@@ -57,6 +62,7 @@ class Conversion:
 
 
 _SAME = Conversion()
+_found: dict[tuple[str, str], Conversion | None] = {}
 
 
 def is_unit(text: str) -> bool:
@@ -76,10 +82,26 @@ def conversion(came: str, wanted: str) -> Conversion | None:
     """
     if came == wanted:
         return _SAME
-    plain_came, plain_wanted = _plain(came), _plain(wanted)
-    if plain_came is None or plain_wanted is None:
+    pair = _plain_pair(came, wanted)
+    if pair is None:
         return None
-    return _conversion(plain_came, plain_wanted)
+    try:
+        return _found[pair]
+    except KeyError:
+        return _read(pair)
+
+
+def is_at_hand(came: str, wanted: str) -> bool:
+    """Whether `conversion` answers at once. Otherwise it reads the units, which takes milliseconds, and long ones up to 20."""
+    if came == wanted:
+        return True
+    pair = _plain_pair(came, wanted)
+    return pair is None or pair in _found
+
+
+def _plain_pair(came: str, wanted: str) -> tuple[str, str] | None:
+    plain_came, plain_wanted = _plain(came), _plain(wanted)
+    return None if plain_came is None or plain_wanted is None else (plain_came, plain_wanted)
 
 
 def _plain(text: str) -> str | None:
@@ -95,10 +117,18 @@ def _plain(text: str) -> str | None:
     return None if _LONG_NUMBER.search(plain) or _DECIMAL_POINT.search(plain) else plain
 
 
-@lru_cache(maxsize=4096)
-def _conversion(came: str, wanted: str) -> Conversion | None:
+def _read(pair: tuple[str, str]) -> Conversion | None:
     with _lock:
-        zero, one, two = (_converted(value, came, wanted) for value in (0.0, 1.0, 2.0))
+        # Of threads that ask for the same at once, one computes it.
+        if pair not in _found:
+            for oldest in [*islice(_found, max(len(_found) + 1 - _MOST_FOUND, 0))]:
+                del _found[oldest]
+            _found[pair] = _computed(*pair)
+        return _found[pair]
+
+
+def _computed(came: str, wanted: str) -> Conversion | None:
+    zero, one, two = (_converted(value, came, wanted) for value in (0.0, 1.0, 2.0))
     if zero is None or one is None or two is None or abs((two - one) - (one - zero)) > _LINEAR_TOLERANCE * max(abs(one - zero), abs(two)):
         return None
     # A unit times 10*-99 to the power of 9 is 0 in double precision, as if every value were.

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from gateway.call import input_field
 from gateway.errors import InputFormNotAccepted, InputMissing, InputUnknown
 from gateway.item import DeclaredTensor, DicomObject, EncodedImage, InputData, Item, Record, TimeSeries
@@ -42,18 +44,32 @@ def _prepare_dicom(spec: InputSpec, value: DicomObject, limits: InputLimits) -> 
     return dicom.prepare(spec, value, limits), ()
 
 
-# What each form is called in a request, which media of the manifest take it, and what turns it into a tensor.
-_FORMS: dict[type, tuple[str, tuple[type, ...], Callable[[InputSpec, Any, InputLimits], _Prepared]]] = {
-    DeclaredTensor: ("tensor", (type(None), ImageInput, TimeSeriesInput, RecordInput), _prepare_tensor),
-    EncodedImage: ("image", (ImageInput,), _prepare_image),
-    DicomObject: ("dicom", (ImageInput,), _prepare_dicom),
-    TimeSeries: ("time_series", (TimeSeriesInput,), time_series.prepare),
-    Record: ("record", (RecordInput,), record.prepare),
-}
+def _always(_spec: InputSpec, _value: Any) -> bool:  # noqa: ANN401 - an image or a DICOM object
+    return True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Prepared:
+class _Form:
+    """What a form is called in a request, which media of the manifest take it, what turns it into a tensor, and whether that takes long."""
+
+    name: str
+    media: tuple[type, ...]
+    prepare: Callable[[InputSpec, Any, InputLimits], _Prepared]
+    is_long: Callable[[InputSpec, Any], bool]
+
+
+_FORMS: dict[type, _Form] = {
+    DeclaredTensor: _Form(
+        name="tensor", media=(type(None), ImageInput, TimeSeriesInput, RecordInput), prepare=_prepare_tensor, is_long=record_tensor.is_long
+    ),
+    EncodedImage: _Form(name="image", media=(ImageInput,), prepare=_prepare_image, is_long=_always),
+    DicomObject: _Form(name="dicom", media=(ImageInput,), prepare=_prepare_dicom, is_long=_always),
+    TimeSeries: _Form(name="time_series", media=(TimeSeriesInput,), prepare=time_series.prepare, is_long=time_series.is_long),
+    Record: _Form(name="record", media=(RecordInput,), prepare=record.prepare, is_long=record.is_long),
+}
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """The tensors of one item by input name, in the manifest's order, without a batch dimension; and what the answer has to be read with."""
 
     tensors: Mapping[str, Tensor]
@@ -82,26 +98,30 @@ class Preprocessor:
             warnings=tuple(caution for _, cautions in prepared.values() for caution in cautions),
         )
 
-    def is_heavy(self, item: Item) -> bool:
-        """Whether an item takes long enough to decode that it belongs on a thread."""
+    def is_heavy(self, manifest: Manifest, item: Item) -> bool:
+        """Whether an item takes long enough to prepare that it belongs on a thread."""
+        # What the manifest doesn't take is refused at once.
         return any(
-            isinstance(value, EncodedImage | DicomObject) or (isinstance(value, TimeSeries) and time_series.is_long(value))
-            for value in item.inputs.values()
+            value is not None
+            and (spec := manifest.inputs.get(name)) is not None
+            and isinstance(spec.medium, (form := _FORMS[type(value)]).media)
+            and form.is_long(spec, value)
+            for name, value in item.inputs.items()
         )
 
     def _prepare_input(self, spec: InputSpec, value: InputData | None) -> _Prepared:
         if value is None:
             message = f"the model needs this input: send it as {_accepted(spec)}"
             raise InputMissing(message, field=f'inputs["{spec.name}"]')
-        name, media, prepare = _FORMS[type(value)]
-        if not isinstance(spec.medium, media):
-            message = f"this input doesn't come as {name}: send it as {_accepted(spec)}"
-            raise InputFormNotAccepted(message, field=f'inputs["{spec.name}"].{name}')
-        return prepare(spec, value, self._limits)
+        form = _FORMS[type(value)]
+        if not isinstance(spec.medium, form.media):
+            message = f"this input doesn't come as {form.name}: send it as {_accepted(spec)}"
+            raise InputFormNotAccepted(message, field=f'inputs["{spec.name}"].{form.name}')
+        return form.prepare(spec, value, self._limits)
 
 
 def _accepted(spec: InputSpec) -> str:
-    return " or ".join(name for name, media, _ in _FORMS.values() if isinstance(spec.medium, media))
+    return " or ".join(form.name for form in _FORMS.values() if isinstance(spec.medium, form.media))
 
 
 def _listed(manifest: Manifest) -> str:

@@ -13,10 +13,26 @@ from gateway.preprocess.bounds import InputLimits, require_at_most
 from gateway.preprocess.features import Found, Remark
 from gateway.reading import Caution
 from gateway.tensor import Tensor
-from gateway.units import NO_UNIT, Conversion, conversion
+from gateway.units import NO_UNIT, Conversion, conversion, is_at_hand
 
 # By so much, of its own size, the arithmetic of a conversion may stray.
 _ROUNDING = 1e-12
+
+# So many take about a millisecond.
+_LONG_FEATURES = 500
+
+
+def is_long(spec: InputSpec, record: Record) -> bool:
+    """Whether a record takes long enough that it belongs on a thread: it has many features, or a unit has to be read that isn't at hand."""
+    medium = spec.medium
+    if not isinstance(medium, RecordInput):
+        return False
+    if len(record.features) > _LONG_FEATURES or len(medium.features) > _LONG_FEATURES:
+        return True
+    return any(
+        isinstance(value, Quantity) and name in medium.features and _is_new(medium.features[name], value.unit)
+        for name, value in record.features.items()
+    )
 
 
 def prepare(spec: InputSpec, record: Record, limits: InputLimits) -> tuple[Tensor, tuple[Caution, ...]]:
@@ -97,6 +113,18 @@ def _conversion_of(feature: FeatureSpec, unit: str) -> Conversion | None:
         if (first := conversion(unit, other)) is not None:
             return Conversion(factor=first.factor * then.factor, offset=first.offset * then.factor + then.offset)
     return None
+
+
+def _is_new(feature: FeatureSpec, unit: str) -> bool:
+    """Whether `_conversion_of` would have to read a unit."""
+    if unit in {"", feature.unit} or unit in feature.other_units:
+        return False
+    for wanted in (feature.unit, *feature.other_units):
+        if not is_at_hand(unit, wanted):
+            return True
+        if conversion(unit, wanted) is not None:
+            return False
+    return False
 
 
 def _refuse_kind(feature: FeatureSpec, field: str) -> Never:

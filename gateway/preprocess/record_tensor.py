@@ -18,6 +18,14 @@ from gateway.reading import Caution
 from gateway.tensor import Tensor
 from gateway.units import NO_UNIT
 
+# So many take about a millisecond.
+_LONG_FEATURES = 1000
+
+
+def is_long(spec: InputSpec, _: DeclaredTensor) -> bool:
+    """Whether a tensor takes long enough to check that it belongs on a thread."""
+    return isinstance(spec.medium, RecordInput) and len(spec.medium.features) > _LONG_FEATURES
+
 
 def prepare(spec: InputSpec, declared: DeclaredTensor, limits: InputLimits) -> tuple[Tensor, tuple[Caution, ...]]:
     """The tensor of `spec`'s dtype and shape, [features], and what a reader should know of it. Shares the caller's bytes where nothing has to change.

@@ -1,6 +1,7 @@
 """A time series to a tensor [samples, channels], with channels matched by name, units converted, and resampled where the manifest says how."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from gateway.preprocess.bounds import InputLimits, require_at_most
 from gateway.preprocess.tensor import require_finite, require_shape
 from gateway.reading import Caution
 from gateway.tensor import Tensor
-from gateway.units import Conversion, conversion
+from gateway.units import Conversion, conversion, is_at_hand
 
 # Two frequencies that differ by less drift apart by less than one sample in a million: the same clock, rounded.
 _FREQUENCY_TOLERANCE = 1e-6
@@ -40,9 +41,15 @@ _HEADROOM = 1e12
 _MAX_SECONDS = 1e10
 
 
-def is_long(series: TimeSeries) -> bool:
-    """Whether a series takes long enough to convert that it belongs on a thread: it has many values, or is brought to a grid that may have."""
+def is_long(spec: InputSpec, series: TimeSeries) -> bool:
+    """Whether a series takes long enough to convert that it belongs on a thread.
+
+    It has many values, or is brought to a grid that may have; or a unit has to be read that isn't at hand.
+    """
     if sum(len(channel.values) for channel in series.channels) + len(series.times_seconds) > _LONG_VALUES:
+        return True
+    units = {channel.name: channel.unit for channel in spec.medium.channels} if isinstance(spec.medium, TimeSeriesInput) else {}
+    if any(channel.name in units and not is_at_hand(channel.unit, units[channel.name]) for channel in series.channels):
         return True
     if len(series.times_seconds):
         return not series.times_seconds[-1] - series.times_seconds[0] <= _LONG_SECONDS
@@ -92,12 +99,17 @@ def _columns(channels: dict[str, Channel], medium: TimeSeriesInput, conversions:
     """The values in the manifest's units, [samples, channels]."""
     values = np.empty((samples, len(medium.channels)))
     for column, (wanted, convert) in enumerate(zip(medium.channels, conversions, strict=True)):
-        for start in range(0, samples, _BLOCK_SAMPLES):
-            block = slice(start, start + _BLOCK_SAMPLES)
-            values[block, column] = channels[wanted.name].values[block]
+        _copy(channels[wanted.name].values, values[:, column])
         if convert != Conversion():
             values[:, column] = values[:, column] * convert.factor + convert.offset
     return values
+
+
+def _copy(values: Sequence[float], into: NDArray[np.float64]) -> None:
+    """Copies a message's values, [samples], so that other threads get their turn."""
+    for start in range(0, len(into), _BLOCK_SAMPLES):
+        block = slice(start, start + _BLOCK_SAMPLES)
+        into[block] = values[block]
 
 
 def _samples_of(spec: InputSpec, medium: TimeSeriesInput, times: NDArray[np.float64], limits: InputLimits) -> int:
@@ -169,9 +181,7 @@ def _times_of(series: TimeSeries, field: str) -> NDArray[np.float64]:
         message = "there are not as many times as values: send one for each sample"
         raise TimesInvalid(message, field=f"{field}.times_seconds")
     times = np.empty(samples)
-    for start in range(0, samples, _BLOCK_SAMPLES):
-        block = slice(start, start + _BLOCK_SAMPLES)
-        times[block] = series.times_seconds[block]
+    _copy(series.times_seconds, times)
     if not (np.abs(times) <= _MAX_SECONDS).all():
         message = "a time is no number, or centuries from 0: send seconds, not milliseconds or less"
         raise TimesInvalid(message, field=f"{field}.times_seconds")

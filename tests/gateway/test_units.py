@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from gateway import units
-from gateway.units import Conversion, conversion, is_unit
+from gateway.units import Conversion, conversion, is_at_hand, is_unit
 
 
 @pytest.mark.parametrize(
@@ -115,21 +115,42 @@ def test_a_unit_becomes_itself_exactly() -> None:
 
 
 def test_what_is_kept_of_a_request_is_bounded() -> None:
-    before = units._conversion.cache_info().currsize
+    before = len(units._found)
 
     for number in range(50):
         assert conversion(f"{number}" + "x" * 100_000, "mg/dL") is None
         assert conversion(f"mg{{Jane Doe {number}}}/dL", "g/L") is None
         assert conversion(f"mg{{Doe{number}}}/dL", "g/L") == conversion("mg{}/dL", "g/L")
 
-    assert units._conversion.cache_info().currsize <= before + 1
+    assert len(units._found) <= before + 1
+
+
+def test_the_oldest_of_what_is_kept_makes_room_and_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(units, "_found", {})
+    monkeypatch.setattr(units, "_MOST_FOUND", 2)
+
+    found = [conversion(came, "g") for came in ("mg", "ug", "ng", "mg")]
+
+    assert [one.factor for one in found if one is not None] == pytest.approx([1e-3, 1e-6, 1e-9, 1e-3])
+    assert list(units._found) == [("ng", "g"), ("mg", "g")]
+
+
+@pytest.mark.parametrize(("came", "before", "after"), [("cg/mL", False, True), ("m/s", False, True), ("g/L", True, True), ("Doe, Jane", True, True)])
+def test_what_was_asked_before_is_at_hand(monkeypatch: pytest.MonkeyPatch, came: str, *, before: bool, after: bool) -> None:
+    monkeypatch.setattr(units, "_found", {})
+
+    asked = [is_at_hand(came, "g/L")]
+    conversion(came, "g/L")
+    asked.append(is_at_hand(came, "g/L"))
+
+    assert asked == [before, after]
 
 
 def test_many_threads_convert_alike() -> None:
     symbols = [f"{prefix}{symbol}/{volume}" for prefix in ("m", "u", "n") for symbol in ("g", "mol", "[IU]", "eq") for volume in ("L", "dL", "mL")]
     pairs = [(came, wanted) for came in symbols for wanted in symbols]
     expected = [conversion(*pair) for pair in pairs]
-    units._conversion.cache_clear()
+    units._found.clear()
     units._parsed.cache_clear()
 
     with ThreadPoolExecutor(8) as threads:

@@ -1,13 +1,16 @@
 """Which inputs are taken, in which form."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
-from gateway.errors import InputError, InputFormNotAccepted, InputMissing, InputUnknown
-from gateway.item import Channel, DeclaredTensor, DicomObject, EncodedImage, InputData, Item, TimeSeries
-from gateway.manifest import ChannelSpec, ColorSpace, ImageInput, InputSpec, Manifest, OutputSpec, TimeSeriesInput
+from gateway.errors import InputError, InputFormNotAccepted, InputMissing, InputUnknown, MedserveError
+from gateway.item import Channel, DeclaredTensor, DicomObject, EncodedImage, InputData, Item, Quantity, Record, TimeSeries
+from gateway.manifest import ChannelSpec, ColorSpace, FeatureSpec, ImageInput, InputSpec, Manifest, OutputSpec, RecordInput, TimeSeriesInput
 from gateway.preprocess import InputLimits, Preprocessor
 from gateway.tensor import DType
+from gateway.units import Conversion
 
 MANIFEST = Manifest(
     name="m",
@@ -72,14 +75,77 @@ def of_length(*lengths: int) -> TimeSeries:
 
 
 @pytest.mark.parametrize(
-    ("value", "heavy"),
+    ("name", "value", "heavy"),
     [
-        (AGE, False), (ECG, False), (None, False), (EncodedImage(content=b""), True), (DicomObject(content=b""), True),
-        (of_length(5000, 5000), False), (of_length(5000, 5001), True), (of_length(*[1000] * 12), True),
+        ("age", AGE, False), ("ecg", ECG, False), ("age", None, False), ("image", IMAGE, False),
+        ("image", EncodedImage(content=b""), True), ("image", DicomObject(content=b""), True),
+        ("ecg", of_length(5000, 5000), False), ("ecg", of_length(5000, 5001), True), ("ecg", of_length(*[1000] * 12), True),
+        # What is refused at once.
+        ("age", EncodedImage(content=b""), False), ("image", of_length(5000, 5001), False), ("other", EncodedImage(content=b""), False),
     ],
 )  # fmt: skip
-def test_only_what_takes_long_to_decode_or_to_convert_is_heavy(preprocessor: Preprocessor, value: InputData | None, heavy: bool) -> None:
-    assert preprocessor.is_heavy(Item(inputs={"age": AGE, "other": value})) is heavy
+def test_only_what_takes_long_to_decode_or_to_convert_is_heavy(
+    preprocessor: Preprocessor, name: str, value: InputData | None, *, heavy: bool
+) -> None:
+    assert preprocessor.is_heavy(MANIFEST, Item(inputs={name: value})) is heavy
+
+
+def record_model(features: int = 1) -> Manifest:
+    """A model with a record of as many substances, in mg/dL or umol/L."""
+    names = [f"f{number}" for number in range(features)]
+    other = {"umol/L": Conversion(factor=0.01)}
+    medium = RecordInput(features={name: FeatureSpec(name=name, unit="mg/dL", other_units=other) for name in names})
+    spec = InputSpec(name="x", dtype=DType.FLOAT32, shape=(features,), medium=medium)
+    return Manifest(name="m", version=1, signature_name="s", inputs={"x": spec}, outputs=MANIFEST.outputs, weights_digest="sha256:0")
+
+
+@pytest.mark.parametrize(
+    ("unit", "heavy"),
+    [
+        pytest.param("mg/dL", False, id="the manifest's"),
+        pytest.param("umol/L", False, id="its other one"),
+        pytest.param("", False, id="none"),
+        pytest.param("Doe, Jane", False, id="no unit"),
+        pytest.param("ng/cL", True, id="new"),
+        pytest.param("nmol/cL", True, id="new, and of the other one's kind"),
+        pytest.param("km2/h", True, id="new, and of no kind that is taken"),
+    ],
+)
+def test_a_record_is_heavy_while_a_unit_of_it_has_to_be_read(
+    preprocessor: Preprocessor, monkeypatch: pytest.MonkeyPatch, unit: str, *, heavy: bool
+) -> None:
+    monkeypatch.setattr("gateway.units._found", {})
+    model, item = record_model(), Item(inputs={"x": Record(features={"f0": Quantity(value=1, unit=unit), "more": Quantity(value=1, unit="new")})})
+
+    before = preprocessor.is_heavy(model, item)
+    with suppress(MedserveError):
+        preprocessor.prepare(model, Item(inputs={"x": Record(features={"f0": Quantity(value=1, unit=unit)})}))
+
+    assert (before, preprocessor.is_heavy(model, item)) == (heavy, False)
+
+
+def test_a_series_is_heavy_while_a_unit_of_it_has_to_be_read(preprocessor: Preprocessor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.units._found", {})
+    item = Item(inputs=GOOD | {"ecg": TimeSeries(channels=(Channel(name="I", unit="dV", values=(1.0, 2.0)),), sampling_frequency_hz=0)})
+
+    before = preprocessor.is_heavy(MANIFEST, item)
+    preprocessor.prepare(MANIFEST, item)
+
+    assert (before, preprocessor.is_heavy(MANIFEST, item)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("features", "value", "heavy"),
+    [
+        (500, Record(features={}), False),
+        (501, Record(features={}), True),
+        (1, Record(features=dict.fromkeys(map(str, range(501)))), True),
+        (1000, DeclaredTensor(dtype=DType.FLOAT32, shape=(1000,), content=bytes(4000)), False),
+        (1001, DeclaredTensor(dtype=DType.FLOAT32, shape=(1001,), content=bytes(4004)), True),
+    ],
+)
+def test_many_features_are_heavy(preprocessor: Preprocessor, features: int, value: InputData, *, heavy: bool) -> None:
+    assert preprocessor.is_heavy(record_model(features), Item(inputs={"x": value})) is heavy
 
 
 @pytest.mark.parametrize("limits", [{"max_elements": 0, "max_pixels": 1}, {"max_elements": 1, "max_pixels": 0}])

@@ -200,16 +200,16 @@ def test_a_stretch_of_the_grid_that_the_series_does_not_reach_is_missing() -> No
 
 def test_a_few_values_of_many_hours_are_long_as_well() -> None:
     def series(values: int, *, hz: float = 0, times: Sequence[float] = ()) -> TimeSeries:
-        return TimeSeries(channels=(Channel(name="p", unit="1", values=[0.0] * values),), sampling_frequency_hz=hz, times_seconds=times)
+        return TimeSeries(channels=(Channel(name="p", unit="mm[Hg]", values=[0.0] * values),), sampling_frequency_hz=hz, times_seconds=times)
 
     # A model's grid may have a thousand moments for each of their seconds.
-    assert is_long(series(2, times=[NOW, NOW + 3600]))
-    assert is_long(series(2, hz=0.001))
-    assert is_long(series(20_000, hz=1e6))
-    assert not is_long(series(2, times=[NOW, NOW + 1]))
-    assert not is_long(series(100, hz=100))
-    assert not is_long(series(0, hz=0.001))
-    assert not is_long(series(100))
+    assert is_long(spec(), series(2, times=[NOW, NOW + 3600]))
+    assert is_long(spec(), series(2, hz=0.001))
+    assert is_long(spec(), series(20_000, hz=1e6))
+    assert not is_long(spec(), series(2, times=[NOW, NOW + 1]))
+    assert not is_long(spec(), series(100, hz=100))
+    assert not is_long(spec(), series(0, hz=0.001))
+    assert not is_long(spec(), series(100))
 
 
 def test_a_grid_longer_than_is_made_at_once_has_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
