@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from medserve.repository import EXTRA, GOLDEN
 from training import gates, golden, serving, summary
 from training import publish as repository
+from training.alone import alone
 from training.dataset import Dataset
 from training.evaluate import Figure
 from training.job import Job
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 REPORT = "medserve_report.html"
 CHECKPOINTS = ".checkpoints"
+_LOCK = ".run.lock"
 _LAST_REPORT = ".last_report.html"
 _SIGNATURES = ("Clinical lead", "Data scientist")
 
@@ -70,11 +72,17 @@ class _Candidate:
 def run(job: Job, root: Path, trial: Trial, *, say: Say) -> bool:
     """Trains a job and publishes what it made; returns whether it was good enough.
 
-    A run that was killed goes on from its last checkpoint when it is begun again. Raises OSError where the repository can't be written to: before the
-    training, where that shows by then.
+    A run that was killed goes on from its last checkpoint when it is begun again. Raises AtWork where another run of the job works in the repository,
+    and OSError where that can't be written to: both before the training, where it shows by then.
     """
-    started = time.monotonic()
     folder = repository.prepare(root, job.name)
+    # Both would write their checkpoints and reports to one place, and each would take the other's for its own.
+    with alone(folder / _LOCK, who=f"another run of {job.name}"):
+        return _run(job, root, trial, say)
+
+
+def _run(job: Job, root: Path, trial: Trial, say: Say) -> bool:
+    started, folder = time.monotonic(), root / job.name
     say("starting TensorFlow")
     candidate = _train(job, trial, folder / CHECKPOINTS, say)
     floor = job.floor if trial.floor is None else replace(job.floor, least=trial.floor)
@@ -119,7 +127,7 @@ def _train(job: Job, trial: Trial, checkpoints: Path, say: Say) -> _Candidate:
     data = job.load().limited(trial.limit)
     gpus = len(tf.config.list_physical_devices("GPU"))
     device = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else "the CPU"
-    say(f"{len(data.training)} items of {data.name} to train on, {len(data.validation)} to validate, {len(data.held_out)} held out; on {device}")
+    say(f"{data.items_to_learn} items of {data.name} to train on, {len(data.validation)} to validate, {len(data.held_out)} held out; on {device}")
     began = time.monotonic()
     trained = job.task.train(data, Bench(say=say, epochs=trial.epochs, checkpoints=checkpoints, events=trial.events))
     return _Candidate(job=job, data=data, trained=trained, seconds=time.monotonic() - began)
