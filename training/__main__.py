@@ -12,8 +12,10 @@ import numpy as np
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from medserve.repository import RepositoryError
-from training import published, search, summary
+from training import drift, published, search, summary
+from training.alone import AtWork
 from training.arguments import at_least
+from training.drift import NotComparable
 from training.fitting.fit import Diverged
 from training.gates import NotEarned
 from training.job import Job
@@ -67,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_version(publishing)
     publishing.add_argument("--to", type=Path, required=True, help="the model repository to publish into; made where there is none")
     search.add_command(commands)
+    drift.add_command(commands)
     measured = commands.add_parser("table", help="what the newest version of each job showed and cost, in Markdown")
     measured.add_argument("--repository", type=Path, required=True, help="the model repository's folder")
     sampling = commands.add_parser("samples", help="write held-out items as files to send")
@@ -123,13 +126,18 @@ def _run(arguments: argparse.Namespace) -> bool:
         case "search", Job():
             with quiet():
                 return search.run(arguments, say)
+        case "drift", Job():
+            return drift.run(arguments, _say)
         case "samples", Job():
             write_samples(job, arguments.out, arguments.count)
     return True
 
 
 def main() -> int:
-    """Runs the command; returns the process's exit status: 1 where a model wasn't good enough, 2 where the command or its folder can't be used."""
+    """Runs the command; returns the process's exit status.
+
+    That is 1 where a model wasn't good enough or a field has drifted, and 2 where the command, its folder or its file can't be used.
+    """
     arguments = _parser().parse_args()
     try:
         return 0 if _run(arguments) else _REFUSED
@@ -140,11 +148,14 @@ def main() -> int:
         # Whoever read has gone, as `head` does. What is still to be flushed at the end has nowhere to go either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _READER_GONE
+    except AtWork as error:
+        print(f"python -m training: {error.strerror}: {error.filename}; wait until it has ended, or give another folder", file=sys.stderr)
+        return _UNUSABLE
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         print(f"python -m training: {error.strerror or error}{where}; give a folder that can be written to and has room", file=sys.stderr)
         return _UNUSABLE
-    except RepositoryError as error:
+    except (RepositoryError, NotComparable) as error:
         print(f"python -m training: {error}", file=sys.stderr)
         return _UNUSABLE
     except KeyboardInterrupt:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from medserve.v1 import manifest_pb2
 from training.dataset import Dataset
 from training.gates import Floor, Gate, Latency, ManifestComplete, TrainToServe
+from training.quality.table import Table
 from training.tasks.task import Task
 
 USUAL: tuple[Gate, ...] = (TrainToServe(), Latency(most_seconds=0.1), ManifestComplete())
@@ -27,6 +28,7 @@ class Job:
         facts: what the manifest says before there are weights: names, the input, intended use. What comes out is the task's to say.
         floor: the figure on held-out items below which nothing is published.
         gates: what a version has to show besides that floor before it is published.
+        table: the table that the items are rows of, as it is and as each later drop of it is to be; None for images, series and the like.
         write_sample: writes one item as a file that a person can send; takes the folder, the file's stem and the item, returns the path.
     """
 
@@ -36,4 +38,5 @@ class Job:
     facts: Callable[[], manifest_pb2.ModelManifest]
     floor: Floor
     gates: tuple[Gate, ...] = USUAL
+    table: Table | None = None
     write_sample: Callable[[Path, str, NDArray[Any]], Path]

@@ -38,6 +38,13 @@ def inputs_of(schema: Schema, clean: "pd.DataFrame") -> NDArray[np.float32]:
     return np.column_stack(columns).astype(np.float32)
 
 
+def table_of(schema: Schema, inputs: NDArray[Any]) -> "pd.DataFrame":
+    """The table that tensors [rows, fields] were made of by `inputs_of`: float64 of what a float32 holds, and categories by their codes."""
+    import pandas as pd  # noqa: PLC0415 - slow to import
+
+    return pd.DataFrame({field.name: _cells(field, inputs[:, place].astype(np.float64)) for place, field in enumerate(schema.fields)})
+
+
 def write_sample(schema: Schema, folder: Path, stem: str, values: NDArray[Any]) -> Path:
     """Writes one item, [fields], as the record in JSON that `medserve infer` takes; returns the file's path."""
     path = folder / f"{stem}.json"
@@ -67,6 +74,14 @@ def _column(field: Field, column: Any) -> NDArray[np.float64]:  # noqa: ANN401 -
         return np.asarray(column, np.float64)
     codes = np.asarray(column.cat.codes, np.float64)
     return np.where(codes < 0, np.nan, codes)
+
+
+def _cells(field: Field, numbers: NDArray[np.float64]) -> Any:  # noqa: ANN401 - as above
+    import pandas as pd  # noqa: PLC0415 - slow to import
+
+    if not field.categories:
+        return numbers
+    return pd.Categorical.from_codes(np.nan_to_num(numbers, nan=-1).astype(np.int64), categories=pd.Index(field.codes))
 
 
 def _value(field: Field, value: float) -> dict[str, Any] | str:

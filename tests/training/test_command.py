@@ -12,6 +12,7 @@ from gateway.repository import read_version
 from training import publish
 from training.jobs import JOBS
 
+COMMANDS = "'list', 'run', 'evaluate', 'report', 'publish', 'search', 'drift', 'table', 'samples'"
 TRIAL = ("--epochs", "1", "--limit", "100")
 
 
@@ -62,7 +63,7 @@ def test_run_on_a_full_disk_says_so_and_leaves_nothing_half_written(command: Any
 
     assert done.returncode == 2
     assert re.fullmatch(r"python -m training: .*File too large; give a folder that can be written to and has room\n", done.stderr)
-    assert sorted(path.name for path in (tmp_path / "digits").iterdir()) == [".checkpoints", ".publish.lock"]
+    assert sorted(path.name for path in (tmp_path / "digits").iterdir()) == [".checkpoints", ".publish.lock", ".run.lock"]
     assert not list((tmp_path / "digits" / ".checkpoints").iterdir())
 
 
@@ -87,7 +88,7 @@ def test_ctrl_c_ends_a_run_with_a_word_and_publishes_nothing(tmp_path: Path) -> 
         ((), "the following arguments are required: command"),
         (
             ("train",),
-            "argument command: invalid choice: 'train' (choose from 'list', 'run', 'evaluate', 'report', 'publish', 'search', 'table', 'samples')",
+            f"argument command: invalid choice: 'train' (choose from {COMMANDS})",
         ),
         (("run", "mri", "--repository", "R"), f"argument job: invalid choice: 'mri' (choose from {', '.join(map(repr, JOBS))})"),
         (("run", "digits"), "the following arguments are required: --repository"),

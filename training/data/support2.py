@@ -12,7 +12,9 @@ from training import record_input
 from training.data import pickled_table
 from training.data.notes import notes
 from training.dataset import Dataset, Part
+from training.quality.declarations import Impossible
 from training.quality.schema import Category, Field, Schema
+from training.quality.table import Table
 
 HORIZON_DAYS = 180
 TIME, EVENT = "time", "event"
@@ -69,6 +71,11 @@ SCHEMA = Schema(
     patient="patient",
     ignored=("race",),
 )
+# A monitor that fell off reads 0, and an albumin of 29 is one of 2.9 with a lost point: what can't be is missing.
+TABLE = Table(
+    schema=SCHEMA,
+    cleaning=tuple(Impossible(column=field.name, minimum=field.minimum, maximum=field.maximum) for field in SCHEMA.fields if field.may_be_missing),
+)
 _COLUMNS = {
     "pid": "patient", "num_age": "age", "fac_sex": "sex", "fac_dzgroup": "disease", "fac_ca": "cancer", "num_num_co": "comorbidities",
     "fac_diabetes": "diabetes", "fac_dementia": "dementia", "num_hday": "hospital_day", "num_scoma": "coma_score",
@@ -86,7 +93,7 @@ def load_support2() -> Dataset:
     """
     from training.evidence.subgroups import banded  # noqa: PLC0415 - slow to import
     from training.quality.check import check  # noqa: PLC0415
-    from training.quality.cleaning import Impossible, clean  # noqa: PLC0415
+    from training.quality.cleaning import clean  # noqa: PLC0415
     from training.quality.split import by_patient, require_no_leak  # noqa: PLC0415
 
     try:
@@ -98,9 +105,7 @@ def load_support2() -> Dataset:
     raw = pickled_table.read(file)[list(_COLUMNS)].rename(columns=_COLUMNS)
     for name in ("diabetes", "dementia"):
         raw[name] = np.where(raw[name].astype(int) == 1, "yes", "no")
-    # A monitor that fell off reads 0, and an albumin of 29 is one of 2.9 with a lost point: what can't be is missing.
-    impossible = [Impossible(column=field.name, minimum=field.minimum, maximum=field.maximum) for field in SCHEMA.fields if field.may_be_missing]
-    cleaned = clean(impossible, raw, file=file.name)
+    cleaned = clean(TABLE.cleaning, raw, file=file.name)
     checked = check(SCHEMA, cleaned.frame, file=file.name)
     table = checked.clean
     inputs = record_input.inputs_of(SCHEMA, table)

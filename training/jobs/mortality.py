@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from medserve.v1 import manifest_pb2
 from training import record_input
 from training.baseline import Hazards, gradient_boosting
-from training.data.support2 import HORIZON_DAYS, SCHEMA, load_support2
+from training.data.support2 import HORIZON_DAYS, SCHEMA, TABLE, load_support2
 from training.dataset import Part
 from training.evidence.robustness import Missing
 from training.features import Impute, Log1p, MissingIndicators, Normalise, OneHot, Ratio, Recipe
@@ -98,5 +98,6 @@ MORTALITY = Job(
         NotWorse(figure="integrated_brier", margin=0.005, higher_is_better=False),
         *USUAL,
     ),
+    table=TABLE,
     write_sample=partial(record_input.write_sample, SCHEMA),
 )  # fmt: skip

@@ -14,6 +14,7 @@ from training.fitting.monitor import EarlyStopping
 from training.fitting.plan import Plan
 from training.gates import Ceiling, Floor, NotWorse
 from training.job import USUAL, Job
+from training.quality.table import Table
 from training.tasks.classification import Classification
 
 if TYPE_CHECKING:
@@ -81,5 +82,6 @@ TUMOUR = Job(
     floor=Floor(figure="auroc", least=0.99),
     # Of 142 held-out items a margin of 0.05 is seven.
     gates=(Ceiling(figure="ece", most=0.06), NotWorse(figure="accuracy", margin=0.05), *USUAL),
+    table=Table(schema=SCHEMA),
     write_sample=partial(record_input.write_sample, SCHEMA),
 )
