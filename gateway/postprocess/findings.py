@@ -19,9 +19,9 @@ def findings_of(name: str, classification: Classification, outputs: Mapping[str,
 
     Raises BackendAnswerInvalid where a number is no probability, or exclusive labels don't sum to one.
     """
-    raw = outputs[name].array.astype(np.float64)
-    probabilities = probabilities_of(name, raw)
-    if classification.exclusive and abs(raw.sum() - 1) > _SUM_TOLERANCE:
+    probabilities = probabilities_of(name, outputs)
+    # As they came: what is clipped would no longer sum to one.
+    if classification.exclusive and abs(outputs[name].array.astype(np.float64).sum() - 1) > _SUM_TOLERANCE:
         message = f'the probabilities of output "{name}" don\'t sum to one: the model is at fault, so ask for another version'
         raise BackendAnswerInvalid(message)
     most_probable = int(probabilities.argmax()) if probabilities.size else -1

@@ -1,6 +1,6 @@
 """Outputs as numbers that can be what the manifest says they are."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,15 @@ from gateway.tensor import Tensor
 # A softmax or sigmoid in float32 strays from [0, 1] by rounding, some 1e-7; in float16 by some 5e-4.
 _PROBABILITY_TOLERANCE = 1e-3
 
+# Reads the output of a name as numbers that can be what the manifest says.
+NumbersOf = Callable[[str, Mapping[str, Tensor]], NDArray[np.float64]]
+# The lower and the upper ends, each of the outputs' shape, and the confidence level.
+Ends = tuple[NDArray[np.float64], NDArray[np.float64], float]
 
-def probabilities_of(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
+
+def probabilities_of(name: str, outputs: Mapping[str, Tensor]) -> NDArray[np.float64]:
     """The output `name` as float64, clipped to [0, 1]. Raises BackendAnswerInvalid where a number is further out than rounding leads."""
-    values = values.astype(np.float64)
+    values = outputs[name].array.astype(np.float64)
     # NaN compares false, so it fails as well.
     if not ((values >= -_PROBABILITY_TOLERANCE) & (values <= 1 + _PROBABILITY_TOLERANCE)).all():
         message = f'output "{name}" holds numbers that are no probabilities: the model is at fault, so ask for another version'
@@ -34,21 +39,21 @@ def finite_of(name: str, outputs: Mapping[str, Tensor]) -> NDArray[np.float64]:
     return values
 
 
-def ends_of(interval: Interval | None, outputs: Mapping[str, Tensor]) -> tuple[NDArray[np.float64], NDArray[np.float64], float] | None:
-    """The lower and the upper ends, each of the outputs' shape, and the confidence level; None where there is no interval.
+def ends_of(interval: Interval | None, outputs: Mapping[str, Tensor], numbers_of: NumbersOf = finite_of) -> Ends | None:
+    """The lower and the upper ends, as `numbers_of` reads their outputs; None where there is no interval.
 
-    Raises BackendAnswerInvalid where an end isn't finite, or a lower one is above its upper one.
+    Raises BackendAnswerInvalid where `numbers_of` does, which names the output, or a lower end is above its upper one.
     """
     if interval is None:
         return None
-    lower, upper = finite_of(interval.lower_output, outputs), finite_of(interval.upper_output, outputs)
+    lower, upper = numbers_of(interval.lower_output, outputs), numbers_of(interval.upper_output, outputs)
     if (lower > upper).any():
         message = f'output "{interval.lower_output}" is above "{interval.upper_output}": the model is at fault, so ask for another version'
         raise BackendAnswerInvalid(message)
     return lower, upper, interval.confidence_level
 
 
-def interval_ends(ends: tuple[NDArray[np.float64], NDArray[np.float64], float] | None, place: Any = ...) -> IntervalEnds | None:  # noqa: ANN401 - an index
+def interval_ends(ends: Ends | None, place: Any = ...) -> IntervalEnds | None:  # noqa: ANN401 - an index
     """The ends at `place` of the outputs, flat."""
     if ends is None:
         return None

@@ -15,8 +15,11 @@ _RISE_TOLERANCE = 1e-3
 
 
 def survival_of(name: str, reading: SurvivalReading, outputs: Mapping[str, Tensor]) -> list[SurvivalCurve]:
-    """The curve of the output `name`, [times]. Raises BackendAnswerInvalid where a number is no probability, or the curve rises."""
-    probabilities = probabilities_of(name, outputs[name].array)
+    """The curve of the output `name`, [times], with its interval.
+
+    Raises BackendAnswerInvalid where a number, of an end as well, is no probability, the curve rises, or an interval's ends are crossed.
+    """
+    probabilities = probabilities_of(name, outputs)
     if (np.diff(probabilities) > _RISE_TOLERANCE).any():
         message = f'the chance to be without the event rises in output "{name}": the model is at fault, so ask for another version'
         raise BackendAnswerInvalid(message)
@@ -26,6 +29,6 @@ def survival_of(name: str, reading: SurvivalReading, outputs: Mapping[str, Tenso
             event=reading.event,
             times_days=reading.times_days,
             probabilities=tuple(np.minimum.accumulate(probabilities).tolist()),
-            interval=interval_ends(ends_of(reading.interval, outputs)),
+            interval=interval_ends(ends_of(reading.interval, outputs, probabilities_of)),
         )
     ]

@@ -2,17 +2,27 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.errors import BackendAnswerInvalid
 from gateway.manifest import TreatmentReading
 from gateway.postprocess.numbers import ends_of, finite_of, interval_ends
 from gateway.reading import TreatmentOption, TreatmentRanking
 from gateway.tensor import Tensor
 
+# Two outcomes in float16 differ by rounding by so much of their size.
+_EFFECT_TOLERANCE = 1e-3
+
 
 def ranking_of(name: str, reading: TreatmentReading, outputs: Mapping[str, Tensor]) -> list[TreatmentRanking]:
-    """The ranking by the output `name`, [options]. Raises BackendAnswerInvalid where a number isn't finite, or an interval's ends are crossed."""
+    """The ranking by the output `name`, [options].
+
+    Raises BackendAnswerInvalid where a number isn't finite, an interval's ends are crossed, or the reference has an effect against itself.
+    """
     outcomes = finite_of(name, outputs)
-    effects = finite_of(reading.effect_output, outputs) if reading.effect_output else None
     outcome_ends, effect_ends = ends_of(reading.outcome_interval, outputs), ends_of(reading.effect_interval, outputs)
+    effects = _effects_of(reading, outcomes, outputs) if reading.effect_output else None
     options = [
         TreatmentOption(
             code=code,
@@ -35,3 +45,20 @@ def ranking_of(name: str, reading: TreatmentReading, outputs: Mapping[str, Tenso
             options=tuple(options),
         )
     ]
+
+
+def _effects_of(reading: TreatmentReading, outcomes: NDArray[np.float64], outputs: Mapping[str, Tensor]) -> NDArray[np.float64]:
+    """The effects, [options]; the reference's is 0.
+
+    Raises BackendAnswerInvalid where the model says otherwise by more than rounding: its effects are then against something else than the manifest
+    says, and a clinician would read each of them wrongly.
+    """
+    effects = finite_of(reading.effect_output, outputs)
+    if abs(effects[reading.reference]) > _EFFECT_TOLERANCE * max(np.abs(outcomes).max(), np.abs(effects).max()):
+        message = (
+            f'output "{reading.effect_output}" gives the reference an effect against itself: '
+            "the model is at fault, or its manifest names another reference, so ask for another version"
+        )
+        raise BackendAnswerInvalid(message)
+    effects[reading.reference] = 0.0
+    return effects

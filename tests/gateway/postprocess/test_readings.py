@@ -143,18 +143,37 @@ def test_a_conformal_set_has_the_labels_that_cannot_be_ruled_out() -> None:
         pytest.param(SURVIVAL, (3,), {"y": [0.5, 0.75, 0.5]}, id="a curve that rises"),
         pytest.param(SURVIVAL, (3,), {"y": [1.5, 0.75, 0.5]}, id="no probability"),
         pytest.param(SURVIVAL, (3,), {"y": [NAN, 0.75, 0.5]}, id="not a number"),
-        pytest.param(SURVIVAL, (3,), {"low": [2, 2, 2]}, id="crossed ends"),
+        pytest.param(SURVIVAL, (3,), {"low": [1, 1, 1]}, id="crossed ends"),
+        pytest.param(SURVIVAL, (3,), {"high": [1.5, 1, 1]}, id="an end above 1"),
+        pytest.param(SURVIVAL, (3,), {"low": [0, 0, -0.5]}, id="an end below 0"),
         pytest.param(SURVIVAL, (3,), {"high": [NAN, 1, 1]}, id="an end that is not a number"),
         pytest.param(TREATMENT, (3,), {"y": [1, math.inf, 2]}, id="an infinite outcome"),
         pytest.param(TREATMENT, (3,), {"effect": [0, NAN, 2]}, id="an effect that is not a number"),
         pytest.param(TREATMENT, (3,), {"elow": [9, 9, 9]}, id="crossed ends of an effect"),
+        pytest.param(TREATMENT, (3,), {"effect": [0.25, 0, 0]}, id="a reference with an effect against itself"),
         pytest.param(FORECAST, (1, 2), {"y": [[NAN, 1]]}, id="a forecast that is not a number"),
         pytest.param(NoveltyReading(threshold=1), (1,), {"y": [NAN]}, id="a novelty that is not a number"),
+        pytest.param(NoveltyReading(threshold=1), (1,), {"y": [-math.inf]}, id="a novelty of what nothing can be like"),
     ],
 )
 def test_numbers_that_cannot_be_are_refused(reading: OutputReading, shape: tuple[int, ...], changes: dict[str, object]) -> None:
     declared = OutputSpec(name="y", dtype=DType.FLOAT32, shape=shape, reading=reading)
-    outputs = {name: np.full(shape, 0.5) for name in ("y", *declared.companions)} | changes
+    good = {name: np.full(shape, 0.0 if name.startswith("e") else 0.5) for name in ("y", *declared.companions)}
+    model = manifest(reading, shape, *declared.companions)
+    read(model, tensors(**good))
 
-    with pytest.raises(BackendAnswerInvalid, match="the model is at fault"):
-        read(manifest(reading, shape, *declared.companions), tensors(**outputs))
+    with pytest.raises(BackendAnswerInvalid, match="the model is at fault") as caught:
+        read(model, tensors(**good | changes))
+
+    assert any(f'"{name}"' in caught.value.message for name in changes)
+
+
+def test_what_rounding_did_to_the_ends_of_a_curve_and_to_the_effect_of_a_reference_is_undone() -> None:
+    curve = {"y": [1, 0.5, 0], "low": [0.75, 0.25, -1e-4], "high": [1 + 1e-4, 0.75, 0.25]}
+    effects = {"y": [400, 350, 300], "low": [0, 0, 0], "high": [500] * 3, "effect": [1e-2, -50, -100], "elow": [-200] * 3, "ehigh": [200] * 3}
+
+    (read_curve,) = read(manifest(SURVIVAL, (3,), "low", "high"), tensors(**curve)).survival_curves
+    (ranking,) = read(manifest(TREATMENT, (3,), "low", "high", "effect", "elow", "ehigh"), tensors(**effects)).treatment_rankings
+
+    assert read_curve.interval == IntervalEnds(lower=(0.75, 0.25, 0), upper=(1, 0.75, 0.25), confidence_level=0.9)
+    assert [option.effect for option in ranking.options] == [0, -50, -100]
