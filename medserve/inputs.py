@@ -3,6 +3,8 @@
 None of these shows its content in its `repr`: it is a patient's.
 """
 
+import codecs
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -152,12 +154,31 @@ class _RecordDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 Document = TypeVar("Document")
 
 
+def without_mark(content: bytes) -> bytes:
+    """A text without the byte order mark that some editors begin UTF-8 with, and that JSON has no place for (RFC 8259 §8.1)."""
+    return content.removeprefix(codecs.BOM_UTF8)
+
+
 def _decoded(content: bytes | str, kind: type[Document], what: str) -> Document:
     try:
-        return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        plain = without_mark(content.encode() if isinstance(content, str) else content)
+        document = msgspec.json.decode(plain, type=kind)
+        # msgspec takes the last of two values without a word.
+        json.loads(plain, object_pairs_hook=_require_once)
+    except (msgspec.DecodeError, ValueError) as error:
         message = f"not {what}: {error}"
         raise ValueError(message) from None
+    return document
+
+
+def _require_once(pairs: list[tuple[str, object]]) -> None:
+    """Raises ValueError for a key that comes twice in one object."""
+    seen = set()
+    for key, _ in pairs:
+        if key in seen:
+            message = f"the key {json.dumps(key, ensure_ascii=False)} comes twice: which of its values is meant?"
+            raise ValueError(message)
+        seen.add(key)
 
 
 InputValue = NDArray[Any] | EncodedImage | Dicom | TimeSeries | Record

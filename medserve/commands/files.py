@@ -3,10 +3,11 @@
 from io import BytesIO
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from medserve.commands.failure import UsageError
-from medserve.inputs import Dicom, EncodedImage, InputValue, Record, TimeSeries
+from medserve.inputs import Dicom, EncodedImage, InputValue, Record, TimeSeries, without_mark
 
 # PS3.10 7.1: a preamble of 128 bytes, whatever they are, and a prefix.
 _DICOM_PREFIX, _DICOM_OFFSET = b"DICM", 128
@@ -27,10 +28,25 @@ def read_input(path: Path) -> InputValue:
             # Never pickled: that would run what the file says.
             array: np.ndarray[tuple[int, ...], np.dtype[np.generic]] = np.load(BytesIO(content), allow_pickle=False)
             return array
-        if content.lstrip().startswith(b"{"):
-            return Record.from_json(content) if b'"features"' in content else TimeSeries.from_json(content)
+        if without_mark(content).lstrip().startswith(b"{"):
+            return _read_json(content)
     except (ValueError, EOFError, MemoryError, OSError) as error:
         message = f"{path}: {'not a numeric .npy array, or cut short' if content.startswith(_NPY) else error}"
         raise UsageError(message) from None
     message = f"{path}: neither PNG, JPEG, DICOM (with its preamble), .npy nor a time series or a record in JSON"
     raise UsageError(message)
+
+
+def _read_json(content: bytes) -> Record | TimeSeries:
+    """Tells the two apart by their outermost keys: a channel or a feature may have any name. Raises ValueError."""
+    try:
+        keys = msgspec.json.decode(without_mark(content), type=dict[str, msgspec.Raw]).keys()
+    except msgspec.DecodeError as error:
+        message = f"not JSON: {error}"
+        raise ValueError(message) from None
+    if "features" in keys:
+        return Record.from_json(content)
+    if "channels" in keys:
+        return TimeSeries.from_json(content)
+    message = 'neither a record, which has "features", nor a time series, which has "channels"'
+    raise ValueError(message)

@@ -108,6 +108,29 @@ def test_a_feature_of_another_type_is_refused(value: Any) -> None:
         infer_request("m", {"x": Record({"sex": value})})
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"features": {"age": 61, "sex": "f", "age": 16}}',
+        '{"features": {"age": 61, "\\u0061ge": 16}}',
+        '{"features": {"age": null, "weight": {"value": 61, "unit": "kg"}, "age": null}}',
+    ],
+)
+def test_a_feature_that_comes_twice_is_refused_by_its_name(text: str) -> None:
+    with pytest.raises(ValueError, match='not a record: the key "age" comes twice') as caught:
+        Record.from_json(text)
+
+    assert not {"61", "16"} & set(str(caught.value).split())
+
+
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b""])
+def test_a_byte_order_mark_says_nothing(mark: bytes) -> None:
+    record, series = b'{"features": {"age": 61}}', b'{"channels": []}'
+
+    assert Record.from_json(mark + record) == Record.from_json((mark + record).decode()) == Record({"age": 61.0})
+    assert TimeSeries.from_json(mark + series) == TimeSeries.from_json((mark + series).decode()) == TimeSeries(channels=(), times_seconds=[])
+
+
 def test_a_time_series_is_read_from_json(tmp_path: Path) -> None:
     file = tmp_path / "series.json"
     file.write_text('{"channels": [{"name": "II", "unit": "mV", "values": [1, null, -2.5]}], "sampling_frequency_hz": 500}')
@@ -127,6 +150,8 @@ def test_a_time_series_is_read_from_json(tmp_path: Path) -> None:
         ('{"channels": [], "sampling_hz": 1}', "sampling_hz"),
         ('{"channels": [{"name": "II", "unit": "mV", "values": ["Doe"]}]}', "values"),
         (b'{"channels": [{"name": "\xff"', "not a time series"),
+        ('{"channels": [{"name": "II", "unit": "mV", "values": [1], "values": [2]}]}', 'not a time series: the key "values" comes twice'),
+        ('{"channels": [], "sampling_frequency_hz": 1, "sampling_frequency_hz": 2}', '"sampling_frequency_hz" comes twice'),
     ],
 )
 def test_another_document_is_refused_with_the_place(document: bytes | str, named: str) -> None:
