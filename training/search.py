@@ -7,13 +7,13 @@ items, and so is too good: only a run of the job, on held-out items, says whethe
 A trial's settings depend on the seed and on the trials that ended before, and on nothing else. So a search that was killed and begun again comes to
 what it would have come to.
 
-No trial is pruned: `fitting.fit` tells a caller of an epoch in words only. Where the plan has early stopping, that ends a hopeless fit.
+A trial is given up where half of those before were better by then (`search_pruning`); the job's own settings never are.
 """
 
 import argparse
 import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,10 +23,13 @@ import numpy as np
 from training.arguments import at_least
 from training.dataset import Dataset
 from training.fitting import checkpoint
-from training.fitting.fit import Diverged
+from training.fitting.fit import Diverged, GivenUp
+from training.fitting.monitor import Limits
 from training.job import Job
 from training.jobs import JOBS
-from training.search_space import Number, OneOf, Space, Whole, around, label, written
+from training.search_found import FIGURE, Found, Tried
+from training.search_pruning import limits
+from training.search_space import Number, OneOf, Space, Whole, around
 from training.search_study import named, study
 from training.tasks.classification import Classification
 from training.tasks.survival import Survival
@@ -39,48 +42,12 @@ Say = Callable[[str], None]
 Learns = Classification | Survival
 """The tasks that fit a network by a plan."""
 
-FIGURE = "val_loss"
 _CHECKPOINTS = "checkpoints"
-_SECONDS = "seconds"
+_SECONDS, _OF_EPOCHS = "seconds", "of_epochs"
 
 
 class NothingToSearch(ValueError):
     """The job's task isn't fitted by a plan."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tried:
-    """A trial: its settings by the plan's fields, its figure, None where the fit came to none, and how long it took."""
-
-    settings: Mapping[str, Any]
-    value: float | None
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
-    """What came of a search.
-
-    Attributes:
-        settings: the best, for `dataclasses.replace(plan, **settings)`.
-        value: their loss on validation items, in the epoch whose weights came out.
-        own: the same of the job's own settings, which are tried first; None where they aren't in the space, or came to none.
-        tried: each trial, in order.
-    """
-
-    settings: Mapping[str, Any]
-    value: float
-    own: float | None
-    tried: tuple[Tried, ...]
-
-    def __str__(self) -> str:
-        """For people; the settings as they are written in a plan."""
-        failed = sum(each.value is None for each in self.tried)
-        beside = "" if self.own is None else f"; the job's own settings: {self.own:.4f}"
-        without = f", {failed} without a figure" if failed else ""
-        spent = f"in {sum(each.seconds for each in self.tried):.0f} s"
-        best = ", ".join(f"{name}={written(value)}" for name, value in self.settings.items())
-        return f"best {FIGURE} of {len(self.tried)} trials {spent}{without}: {self.value:.4f}{beside}\n{best}"
 
 
 def search(job: Job, data: Dataset, space: Space, *, trials: int, storage: Path | None, say: Say) -> Found:
@@ -123,11 +90,19 @@ def run(arguments: argparse.Namespace, say: Say) -> bool:
     data = job.load()
     data = replace(data, training=data.training.of(some), validation=data.validation.of(some))
     say(f"{len(data.training)} items of {data.name} to train on, {len(data.validation)} to compare by")
-    found = search(job, data, around(task.plan), trials=arguments.trials, storage=arguments.storage, say=say)
+    found = search(job, data, task.space or around(task.plan), trials=arguments.trials, storage=arguments.storage, say=say)
     for line in str(found).splitlines():
         say(line)
     say("the figure of the best of many is too good: run the job with these settings to measure them on held-out items")
     return True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Shown:
+    """What a trial shows: the loss on validation items in the epoch whose weights come out, None where none do, and that of each epoch."""
+
+    value: float | None
+    of_epochs: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,7 +130,7 @@ class _Search:
             self._try(len(tried))
             best = min((each.value for each in tried if each.value is not None), default=None)
             tried = self._tried()
-            self.say(f"trial {len(tried)}/{trials}: {_line(tried[-1], best)}")
+            self.say(f"trial {len(tried)}/{trials}: {tried[-1].line(best)}")
         found = tried[:trials]
         settings, value = min(((each.settings, each.value) for each in found if each.value is not None), key=lambda pair: pair[1], default=({}, None))
         if value is None:
@@ -174,31 +149,38 @@ class _Search:
             self.study.enqueue_trial({name: _kept(self.space, name, getattr(self.task.plan, name)) for name in self.space.settings})
         trial = self.study.ask(fixed_distributions={name: _distribution(among) for name, among in self.space.settings.items()})
         began = time.monotonic()
-        value = self._value(_settings(self.space, trial.params))
+        complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        to_keep = limits([each.user_attrs[_OF_EPOCHS] for each in complete], figure=FIGURE, epochs=self.task.plan.epochs)
+        shown = self._shown(_settings(self.space, trial.params), to_keep)
+        trial.set_user_attr(_OF_EPOCHS, shown.of_epochs)
         trial.set_user_attr(_SECONDS, time.monotonic() - began)
-        if value is None:
-            # The estimator takes a pruned trial that told of no epoch for worse than all others, and doesn't learn from one that failed.
+        if shown.value is None:
+            # The estimator takes a pruned trial for worse than all others, the worse the earlier it was given up and the worst where it told of no
+            # epoch. From one that failed it doesn't learn.
+            if shown.of_epochs and np.isfinite(shown.of_epochs[-1]):
+                trial.report(shown.of_epochs[-1], len(shown.of_epochs))
             self.study.tell(trial, state=TrialState.PRUNED)
         else:
-            self.study.tell(trial, value)
+            self.study.tell(trial, shown.value)
 
-    def _value(self, settings: Mapping[str, Any]) -> float | None:
-        """The loss on validation items in the epoch whose weights come out; None where it is no number, or memory doesn't suffice."""
+    def _shown(self, settings: Mapping[str, Any], limits: Limits | None) -> "_Shown":
+        """What a fit with these settings shows on validation items."""
         import keras  # noqa: PLC0415 - it takes seconds
         import tensorflow as tf  # noqa: PLC0415
 
         # Graphs of the trial before go.
         keras.utils.clear_session()
         gc.collect()
-        task = replace(self.task, plan=replace(self.task.plan, **settings))
+        task = replace(self.task, plan=replace(self.task.plan, **settings, limits=limits))
         try:
             fitted = task.fit(self.data.training, self.data.validation, Bench(say=_not_said, checkpoints=self.checkpoints))
-        except (Diverged, tf.errors.ResourceExhaustedError):
+        except (Diverged, GivenUp, tf.errors.ResourceExhaustedError) as error:
             if self.checkpoints is not None:
                 checkpoint.clear(self.checkpoints)
-            return None
+            return _Shown(value=None, of_epochs=_of_epochs(error.history) if isinstance(error, GivenUp) else ())
         value = fitted.history[fitted.epoch - 1][FIGURE]
-        return value if np.isfinite(value) else None
+        # What comes to no figure tells of no epoch either: by that it is told from what was given up.
+        return _Shown(value=value, of_epochs=_of_epochs(fitted.history)) if np.isfinite(value) else _Shown(value=None, of_epochs=())
 
     def _tried(self) -> list[Tried]:
         """Those that ended."""
@@ -209,10 +191,15 @@ class _Search:
             Tried(
                 settings=_settings(self.space, each.params),
                 value=each.value if each.state == TrialState.COMPLETE else None,
+                given_up=(len(each.user_attrs[_OF_EPOCHS]) or None) if each.state == TrialState.PRUNED else None,
                 seconds=each.user_attrs[_SECONDS],
             )
             for each in ended
         ]
+
+
+def _of_epochs(history: Sequence[Mapping[str, float]]) -> tuple[float, ...]:
+    return tuple(figures[FIGURE] for figures in history)
 
 
 def _planned(job: Job) -> Learns:
@@ -243,14 +230,6 @@ def _kept(space: Space, name: str, value: Any) -> Any:  # noqa: ANN401 - a setti
 def _settings(space: Space, kept: Mapping[str, Any]) -> dict[str, Any]:
     """What the study keeps, as a plan takes it."""
     return {name: among.of(kept[name]) if isinstance(among, OneOf) else kept[name] for name, among in space.settings.items()}
-
-
-def _line(tried: Tried, best: float | None) -> str:
-    """`best` is that of the trials before."""
-    settings = "  ".join(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {label(value)}" for name, value in tried.settings.items())
-    if tried.value is None:
-        return f"{settings}: no {FIGURE}, the fit diverged or wanted more memory than there is"
-    return f"{settings}: {FIGURE} {tried.value:.4f}{', the best so far' if best is None or tried.value < best else ''}"
 
 
 def _not_said(_: str) -> None:

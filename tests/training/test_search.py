@@ -12,16 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optuna.pruners import MedianPruner
 
 from training.fitting import fit, progress
-from training.fitting.fit import Diverged
+from training.fitting.fit import Diverged, Fitted, GivenUp
 from training.fitting.monitor import EarlyStopping, ReduceOnPlateau
 from training.fitting.plan import Plan
 from training.jobs import JOBS
-from training.search import Found, NothingToSearch, add_command, run, search
+from training.search import NothingToSearch, _Shown, add_command, run, search
+from training.search_found import Found
+from training.search_pruning import FEWEST, limits, unjudged
 from training.search_space import Number, OneOf, Space, Whole, around
 from training.search_study import named, study
+from training.tasks.classification import Classification
 from training.tasks.task import Bench
 
 SCRIPT = Path(__file__).with_name("search_job.py")
@@ -145,11 +152,11 @@ def without_fits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A trial's figure is how far its learning rate is from 0.1, in decades, and the number of items; these figures, in order."""
     made: list[float] = []
 
-    def value(of: Any, settings: Any) -> float:
+    def shown(of: Any, settings: Any, _: Any) -> Any:
         made.append(abs(np.log10(settings["learning_rate"]) + 1) + len(of.data.training))
-        return made[-1]
+        return _Shown(value=made[-1], of_epochs=())
 
-    monkeypatch.setattr("training.search._Search._value", value)
+    monkeypatch.setattr("training.search._Search._shown", shown)
     return made
 
 
@@ -309,6 +316,18 @@ def _arguments(*given: str) -> argparse.Namespace:
 
 
 @pytest.mark.usefixtures("without_fits")
+def test_the_command_searches_the_space_that_a_job_declares(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = told.job()
+    declared = replace(job, task=replace(job.task, space=Space(settings={"clip_norm": OneOf(choices=(None, 1.0)), **told.SPACE.settings})))
+    monkeypatch.setitem(JOBS, "told", declared)
+    said: list[str] = []
+
+    assert run(_arguments("told", "--trials", "1"), said.append)
+
+    assert said[1].startswith("trial 1/1: clip_norm None  learning_rate 0.01  batch_size 8: ")
+
+
+@pytest.mark.usefixtures("without_fits")
 def test_the_command_searches_a_job_and_keeps_what_it_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(JOBS, "told", told.job())
     said: list[str] = []
@@ -320,6 +339,65 @@ def test_the_command_searches_a_job_and_keeps_what_it_tried(tmp_path: Path, monk
     assert said[3].startswith("best val_loss of 2 trials")
     assert "learning_rate=" in said[4]
     assert (tmp_path / "search.sqlite").exists()
+
+
+@pytest.fixture
+def epochs_done(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of each fit; its loss falls from epoch to epoch to how far the rate is from 0.1, in decades, and it keeps its limits."""
+    done: list[int] = []
+
+    def fast(task: Any, *_: Any) -> Any:
+        far, history = abs(np.log10(task.plan.learning_rate) + 1), []
+        done.append(0)
+        for epoch in range(1, task.plan.epochs + 1):
+            history.append({"val_loss": far + 1 / epoch})
+            done[-1] = epoch
+            if task.plan.limits is not None and not task.plan.limits.are_kept(history):
+                raise GivenUp(tuple(history))
+        return Fitted(model=None, history=tuple(history), epoch=task.plan.epochs, seconds=0)
+
+    monkeypatch.setattr(Classification, "fit", fast)
+    # There are no graphs to go.
+    monkeypatch.setattr("gc.collect", lambda: 0)
+    monkeypatch.setattr("keras.utils.clear_session", lambda: None)
+    return done
+
+
+def test_trials_that_half_of_the_others_were_better_than_are_given_up_early_and_so_it_is_when_the_search_goes_on(
+    epochs_done: list[int], tmp_path: Path
+) -> None:
+    job, data, said = told.job(epochs=20), told.data(), list[str]()
+
+    whole = search(job, data, told.SPACE, trials=10, storage=None, say=said.append)
+    in_parts = [search(job, data, told.SPACE, trials=trials, storage=tmp_path, say=lambda _: None) for trials in (1, 7, 10)]
+
+    assert [each.given_up or 20 for each in whole.tried] == epochs_done[:10] == epochs_done[10:]
+    # Five have to be complete first, and of each fit the first two epochs aren't judged.
+    assert epochs_done[:5] == [20] * 5
+    assert min(epochs_done) == 3
+    assert said[epochs_done.index(3)].endswith(": given up after 3 epochs, half of the others were better by then")
+    assert f", {sum(epochs < 20 for epochs in epochs_done[:10])} given up early: " in str(whole)
+    told_of = [[(each.settings, each.value, each.given_up) for each in found.tried] for found in (whole, in_parts[-1])]
+    assert told_of[0] == told_of[1]
+
+
+LOSSES = st.lists(st.floats(0, 10), min_size=1, max_size=8)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(LOSSES, max_size=9), LOSSES)
+def test_a_trial_is_given_up_where_optunas_median_pruner_would(before: list[list[float]], own: list[float]) -> None:
+    epochs = 20
+    kept = optuna.create_study(pruner=MedianPruner(n_startup_trials=FEWEST, n_warmup_steps=unjudged(epochs) + 1, n_min_trials=FEWEST))
+    for values in before:
+        kept.add_trial(optuna.trial.create_trial(value=values[-1], intermediate_values=dict(enumerate(values, start=1))))
+    trial = kept.ask()
+
+    found = limits(before, figure="val_loss", epochs=epochs)
+
+    for epoch, value in enumerate(own, start=1):
+        trial.report(value, epoch)
+        assert trial.should_prune() == (found is not None and not found.are_kept([{"val_loss": each} for each in own[:epoch]]))
 
 
 def test_the_command_says_why_a_treatment_is_not_searched() -> None:

@@ -37,6 +37,14 @@ class Diverged(ArithmeticError):
     """The loss or a weight is no longer a number."""
 
 
+class GivenUp(Exception):
+    """The plan's limits weren't kept, and nothing came out. `history` is each epoch's figures by name, as of `Fitted`."""
+
+    def __init__(self, history: tuple[Mapping[str, float], ...]) -> None:
+        super().__init__(f"given up after epoch {len(history)}: others were better by then")
+        self.history = history
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Fitted:
     """What came out.
@@ -70,7 +78,7 @@ def fit(
     again. They stay when the fit ends: `checkpoint.clear` removes them. Each epoch's figures go below the folder `events`, for TensorBoard.
 
     Raises ValueError where plan and sources don't go together, NotThisFit where the checkpoints are of another fit, Diverged where loss or weights
-    are no longer numbers, and OSError where a folder can't be used.
+    are no longer numbers, GivenUp where the plan's limits aren't kept, and OSError where a folder can't be used.
     """
     import keras  # noqa: PLC0415 - it takes seconds
 
@@ -167,6 +175,8 @@ class _Run:
         if self.events is not None:
             self.events.write(epoch, figures, learning_rate=learning_rate)
         standing = replace(standing, epoch=epoch + 1, step=0, history=(*standing.history, figures), finished=epoch + 1 == plan.epochs)
+        if plan.limits is not None and not plan.limits.are_kept(standing.history):
+            raise GivenUp(standing.history)
         if isinstance(plan.schedule, ReduceOnPlateau):
             standing = self._reduced(standing, plan.schedule, learning_rate)
         if plan.early_stopping is not None:

@@ -1,6 +1,7 @@
 """Figures that are watched from epoch to epoch, because something is to happen when they no longer improve."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -55,6 +56,28 @@ class ReduceOnPlateau(Monitor):
         Monitor.__post_init__(self)
         require(is_number(self.factor, above=0) and self.factor < 1, "factor", "above 0 and below 1", self.factor)
         require(is_number(self.lowest, least=0), "lowest", "0 or more", self.lowest)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """By when a figure has to be how good for a fit to go on: what came of others, such as a search's trials before, is known when it begins.
+
+    Attributes:
+        of_epochs: after each epoch, from the first on, what the best of the figure so far may be at most; None, and after the last of them, anything.
+        figure: as of a `Monitor`; less is better.
+    """
+
+    of_epochs: tuple[float | None, ...]
+    figure: str = "val_loss"
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a limit is no number."""
+        require(all(limit is None or is_number(limit) for limit in self.of_epochs), "of_epochs", "finite numbers, or None", self.of_epochs)
+
+    def are_kept(self, history: Sequence[Mapping[str, float]]) -> bool:
+        """Whether a fit with these figures, of each epoch so far, goes on. What isn't a number is never the best."""
+        limit = self.of_epochs[len(history) - 1] if 0 < len(history) <= len(self.of_epochs) else None
+        return limit is None or any(figures[self.figure] <= limit for figures in history)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

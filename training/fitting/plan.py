@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from training.augmentation import Layers
 from training.fitting.checks import is_count, is_number, require
-from training.fitting.monitor import EarlyStopping, Monitor, ReduceOnPlateau
+from training.fitting.monitor import EarlyStopping, Limits, Monitor, ReduceOnPlateau
 
 Metrics = Sequence[str | Callable[[], Any]]
 """Names that Keras knows, or functions that make a metric: a metric holds state, so each fit makes its own."""
@@ -28,6 +28,7 @@ class Plan:
         class_weights: what an item counts in the loss, by its label; `balanced` is items / (classes × items of its class), so that each class
             counts the same. For one output of labels, in memory; a stream brings its own weights.
         early_stopping: None goes on to the last epoch.
+        limits: gives the fit up where it isn't as good by then; None never does. A search sets them.
         augmentation: layers that change a model's one input in training; they are no part of the model that comes out.
         weight_decay: decoupled from the gradient (Loshchilov and Hutter, 2019); 0 is none.
         clip_norm: the greatest norm of all gradients together; None clips nothing.
@@ -46,6 +47,7 @@ class Plan:
     metrics: Metrics | Mapping[str, Metrics] = ("accuracy",)
     class_weights: Mapping[int, float] | Literal["balanced"] | None = None
     early_stopping: EarlyStopping | None = None
+    limits: Limits | None = None
     augmentation: Layers | None = None
     weight_decay: float = 0.0
     clip_norm: float | None = None
@@ -73,6 +75,6 @@ class Plan:
         require(is_count(self.seed, least=0) and self.seed < _SEEDS, "seed", f"a whole number from 0 to {_SEEDS - 1}", self.seed)
 
     @property
-    def monitors(self) -> list[Monitor]:
+    def monitors(self) -> list[Monitor | Limits]:
         """The figures that decide something."""
-        return [monitor for monitor in (self.early_stopping, self.schedule) if isinstance(monitor, Monitor)]
+        return [monitor for monitor in (self.early_stopping, self.schedule, self.limits) if isinstance(monitor, Monitor | Limits)]

@@ -23,6 +23,7 @@ from training.report import calibration as calibration_report
 from training.report import classification as report
 from training.report import evidence as evidence_report
 from training.report.page import Section
+from training.search_space import Space
 from training.tasks import classification_figures, network, novelty_output
 from training.tasks.novelty_output import NOVELTY
 from training.tasks.task import Ask, Bench, Trained
@@ -48,6 +49,7 @@ class Classification:
         build: makes the network, preprocessing included, from a request's tensor to probabilities. It is given the items that the weights will be
             fitted to, and no others, for what is fitted beforehand, such as a normalisation.
         plan: how it is fitted.
+        space: where a search looks for a better plan; None: `search_space.around` it.
         baseline: what the model is held against.
         draw: for the report's misread items; None where an item is no picture.
         features_before: the layer whose input novelty is measured on; None for a model that gives none.
@@ -71,6 +73,7 @@ class Classification:
     calibrate: Method = "temperature"
     perturbations: tuple[Perturbation, ...] = ()
     other_items: Mapping[str, Callable[[], NDArray[Any]]] = field(default_factory=dict)
+    space: Space | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError where there is no such way to calibrate."""

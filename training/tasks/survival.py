@@ -21,6 +21,7 @@ from training.gates.evidence import Measured
 from training.models import hazard
 from training.report import evidence as evidence_report
 from training.report import survival as report
+from training.search_space import Space
 from training.tasks import network, novelty_output
 from training.tasks.task import Ask, Bench, Trained
 
@@ -42,6 +43,7 @@ class Survival:
         horizon_days: the time that the figures are of; one of the edges.
         build: makes the network from a request's tensor to hazards [items, intervals]; given the items that the weights will be fitted to.
         plan: how it is fitted; its loss is `hazard.loss`.
+        space: where a search looks for a better plan; None: `search_space.around` it.
         baseline: what the model is held against.
         features_before: the layer whose input novelty is measured on; None for a model that gives none.
         perturbations: what robustness is measured under.
@@ -57,6 +59,7 @@ class Survival:
     baseline: Hazards
     features_before: str | None = None
     perturbations: tuple[Perturbation, ...] = ()
+    space: Space | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError where the horizon is no edge."""

@@ -15,8 +15,8 @@ from tensorflow.core.util import event_pb2
 
 from training.augmentation import series_augmentation
 from training.fitting.checkpoint import NotThisFit
-from training.fitting.fit import Diverged, Fitted, fit
-from training.fitting.monitor import EarlyStopping, ReduceOnPlateau
+from training.fitting.fit import Diverged, Fitted, GivenUp, fit
+from training.fitting.monitor import EarlyStopping, Limits, ReduceOnPlateau
 from training.fitting.network import compiled, precision
 from training.fitting.plan import Plan
 from training.fitting.source import Arrays, Source, Stream
@@ -213,6 +213,18 @@ def test_what_is_no_number_ends_the_fit_with_a_word_on_what_to_do_even_where_the
         quietly(small, PLAN, lacking)
 
 
+def test_a_fit_that_does_not_keep_its_limits_is_given_up_with_its_figures_so_far(
+    items: tuple[Arrays, Arrays], kept: tuple[Path, Fitted, Said]
+) -> None:
+    figures = kept[1].history
+    limits = Limits(of_epochs=(None, figures[1]["val_loss"] - 1e-3))
+
+    with pytest.raises(GivenUp, match="given up after epoch 2") as caught:
+        quietly(build, replace(PLAN, limits=limits), *items)
+
+    assert caught.value.history == figures[:2]
+
+
 def test_what_has_no_items_is_said() -> None:
     empty = Stream(name="nothing", read=lambda **_: tf.data.Dataset.from_tensor_slices((noise(), np.zeros(40, np.int64))).batch(16).take(0))
 
@@ -222,7 +234,9 @@ def test_what_has_no_items_is_said() -> None:
         quietly(build, replace(PLAN, schedule="cosine"), empty)
 
 
-@pytest.mark.parametrize("changes", [{"early_stopping": EarlyStopping()}, {"schedule": ReduceOnPlateau(figure="auroc")}])
+@pytest.mark.parametrize(
+    "changes", [{"early_stopping": EarlyStopping()}, {"schedule": ReduceOnPlateau(figure="auroc")}, {"limits": Limits(of_epochs=())}]
+)
 def test_a_figure_that_there_will_not_be_is_refused_before_anything_is_fitted(changes: Any) -> None:
     with pytest.raises(ValueError, match=r"no figure '(val_loss|auroc)'; there are loss, accuracy$"):
         quietly(build, replace(PLAN, **changes), Arrays(inputs=noise(), targets=np.zeros(40, np.int64)))
