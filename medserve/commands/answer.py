@@ -1,6 +1,6 @@
 """An answer, as people read it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from rich.console import Console
@@ -30,7 +30,8 @@ def show(response: inference_pb2.InferResponse) -> None:
         _print_forecast(console, forecast)
     for novelty in response.novelties:
         console.print()
-        console.print(tables.cell(f"Novelty {novelty.score:.4g}: above {novelty.threshold:.4g} an item is unlike the training data"))
+        score, threshold = _apart(novelty.score, novelty.threshold)
+        console.print(tables.cell(f"Novelty {score}: above {threshold} an item is unlike the training data"))
     for name in sorted(response.raw_outputs):
         _print_output(console, name, response.raw_outputs[name])
     if response.warnings:
@@ -76,12 +77,12 @@ def _membership(finding: reading_pb2.Finding) -> str:
     """Whether the conformal set leaves a finding out; nothing where the model has no such sets."""
     if not finding.HasField("conformal"):
         return ""
-    return "no" if finding.conformal.in_set else f"at {finding.conformal.confidence_level:.0%}"
+    return "no" if finding.conformal.in_set else f"at {tables.level(finding.conformal.confidence_level)}"
 
 
 def _print_curve(console: Console, curve: reading_pb2.SurvivalCurve) -> None:
     rows = [
-        (f"{time:g}", f"{probability:.1%}", _ends(curve.interval, place, ".1%"))
+        (f"{time:g}", _percentage(probability), _ends(curve.interval, place, _percentage))
         for place, (time, probability) in enumerate(zip(curve.times_days, curve.probabilities, strict=True))
     ]
     _print_table(console, f"Without the event: {curve.event.display or curve.event.code}", ("Days", "Probability", _level(curve.interval)), rows)
@@ -94,9 +95,9 @@ def _print_ranking(console: Console, ranking: reading_pb2.TreatmentRanking) -> N
             str(place),
             option.code.display or option.code.code,
             f"{option.outcome:.4g}",
-            _ends(option.outcome_interval, 0, ".4g"),
+            _ends(option.outcome_interval, 0, "{:.4g}".format),
             f"{option.effect:+.4g}" if option.HasField("effect") else "",
-            _ends(option.effect_interval, 0, "+.4g"),
+            _ends(option.effect_interval, 0, "{:+.4g}".format),
         )
         for place, option in enumerate(ranking.options, start=1)
     ]
@@ -110,7 +111,7 @@ def _print_ranking(console: Console, ranking: reading_pb2.TreatmentRanking) -> N
 
 def _print_forecast(console: Console, forecast: reading_pb2.Forecast) -> None:
     rows = [
-        (f"{(place + 1) * forecast.step_seconds:g}", f"{value:.4g}", _ends(forecast.interval, place, ".4g"))
+        (f"{(place + 1) * forecast.step_seconds:g}", f"{value:.4g}", _ends(forecast.interval, place, "{:.4g}".format))
         for place, value in enumerate(forecast.values)
     ]
     name = forecast.variable.display or forecast.variable.code
@@ -126,12 +127,23 @@ def _print_table(console: Console, title: str, columns: Sequence[str], rows: Seq
 
 
 def _level(interval: reading_pb2.IntervalEnds) -> str:
-    return f"{interval.confidence_level:.0%} interval"
+    return f"{tables.level(interval.confidence_level)} interval"
 
 
-def _ends(interval: reading_pb2.IntervalEnds, place: int, form: str) -> str:
+def _ends(interval: reading_pb2.IntervalEnds, place: int, text: Callable[[float], str]) -> str:
     """The ends of one interval; nothing where there are none."""
-    return f"{interval.lower[place]:{form}} to {interval.upper[place]:{form}}" if interval.lower else ""
+    return f"{text(interval.lower[place])} to {text(interval.upper[place])}" if interval.lower else ""
+
+
+def _percentage(probability: float) -> str:
+    """One chance of a curve: its own decimals, since those of the smallest would be noise beside the others."""
+    return tables.percentages([probability], min_decimals=1)[0]
+
+
+def _apart(one: float, other: float) -> tuple[str, str]:
+    """Two numbers with four digits, or with all where four would make them one."""
+    texts = f"{one:.4g}", f"{other:.4g}"
+    return texts if one == other or texts[0] != texts[1] else (f"{one!r}", f"{other!r}")
 
 
 def _print_output(console: Console, name: str, tensor: tensor_pb2.Tensor) -> None:

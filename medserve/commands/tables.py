@@ -55,12 +55,12 @@ def show(
     console.print(result)
 
 
-def percentages(probabilities: Sequence[float]) -> list[str]:
-    """Probabilities as percentages with as many decimals as tell the closest of them from 0 % and 100 %: at least 2, at most 4.
+def percentages(probabilities: Sequence[float], *, min_decimals: int = _MIN_DECIMALS) -> list[str]:
+    """Probabilities as percentages with as many decimals as tell the closest of them from 0 % and 100 %: at least `min_decimals`, at most 4.
 
     What would still round to 0 % or 100 %, and isn't, says so: `< 0.0001 %`.
     """
-    decimals = max((_decimals(probability) for probability in probabilities), default=_MIN_DECIMALS)
+    decimals = max((_decimals(probability, min_decimals) for probability in probabilities), default=min_decimals)
     least = 10.0**-decimals
     texts = []
     for probability in probabilities:
@@ -79,9 +79,15 @@ def day(time: datetime | None) -> str:
     return "" if time is None else f"{time:%Y-%m-%d}"
 
 
-def _decimals(probability: float) -> int:
+def level(confidence_level: float) -> str:
+    """A confidence level as it was chosen: `97.5 %`, and `90 %` where a single float says 0.89999998."""
+    rounded = f"{confidence_level * 100:.6g}"
+    return f"{confidence_level * 100:.15g} %" if rounded in {"0", "100"} else f"{rounded} %"
+
+
+def _decimals(probability: float, min_decimals: int) -> int:
     """As many as show two digits of the distance from 0 % or 100 %, whichever is nearer."""
     distance = min(probability, 1 - probability) * 100
     if not distance > 0:
-        return _MIN_DECIMALS
-    return min(max(1 - math.floor(math.log10(distance)), _MIN_DECIMALS), _MAX_DECIMALS)
+        return min_decimals
+    return min(max(1 - math.floor(math.log10(distance)), min_decimals), _MAX_DECIMALS)

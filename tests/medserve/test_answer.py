@@ -27,10 +27,30 @@ def test_a_survival_curve_is_a_table_of_days(capsys: pytest.CaptureFixture[str])
 
     assert shown(capsys, survival_curves=[curve]) == [
         ["Without", "the", "event:", "Death"],
-        ["DAYS", "PROBABILITY", "90%", "INTERVAL"],
-        ["30", "90.0%", "80.0%", "to", "95.0%"],
-        ["180", "50.0%", "40.0%", "to", "60.0%"],
+        ["DAYS", "PROBABILITY", "90", "%", "INTERVAL"],
+        ["30", "90.0", "%", "80.0", "%", "to", "95.0", "%"],
+        ["180", "50.0", "%", "40.0", "%", "to", "60.0", "%"],
     ]
+
+
+def test_a_small_chance_is_no_zero_and_a_level_is_not_rounded(capsys: pytest.CaptureFixture[str]) -> None:
+    interval = ends([0, 1e-9, 0.99], [3e-4, 1e-3, 1], 0.975)
+    curve = reading_pb2.SurvivalCurve(event=coding("Death"), times_days=[1, 2, 3], probabilities=[2e-4, 4e-5, 0.99999999], interval=interval)
+
+    lines = shown(capsys, survival_curves=[curve])
+
+    assert [" ".join(line) for line in lines[1:]] == [
+        "DAYS PROBABILITY 97.5 % INTERVAL",
+        "1 0.020 % 0.0 % to 0.030 %",
+        "2 0.0040 % < 0.0001 % to 0.10 %",
+        "3 > 99.9999 % 99.0 % to 100.0 %",
+    ]
+
+
+def test_a_novelty_just_above_its_threshold_does_not_read_as_equal_to_it(capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = [line for line in shown(capsys, novelties=[reading_pb2.Novelty(score=2.0000625, threshold=2)]) if line[0] == "Novelty"]
+
+    assert line[1:4] == ["2.0000625:", "above", "2.0"]
 
 
 def test_treatments_are_a_table_in_their_order_with_effects_and_signs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,7 +92,7 @@ def test_a_finding_says_whether_the_model_can_rule_it_out(capsys: pytest.Capture
 
     assert lines[0][-2:] == ["RULED", "OUT"]
     assert lines[1][-1] == "no"
-    assert lines[2][-2:] == ["at", "90%"]
+    assert lines[2][-3:] == ["at", "90", "%"]
 
 
 def test_novelty_and_warnings_are_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from medserve.commands.tables import cell, percentages, show
+from medserve.commands.tables import cell, level, percentages, show
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,14 @@ from medserve.commands.tables import cell, percentages, show
 )
 def test_a_percentage_has_as_many_decimals_as_it_needs(probabilities: list[float], texts: list[str]) -> None:
     assert percentages(probabilities) == texts
+
+
+@pytest.mark.parametrize(
+    ("confidence_level", "text"),
+    [(0.9, "90 %"), (0.975, "97.5 %"), (0.29, "29 %"), (0.999, "99.9 %"), (0.8999999761581421, "90 %"), (0.99999999, "99.999999 %")],
+)
+def test_a_confidence_level_is_as_it_was_chosen(confidence_level: float, text: str) -> None:
+    assert level(confidence_level) == text
 
 
 @given(st.lists(st.floats(0, 1)))
