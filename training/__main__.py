@@ -15,11 +15,13 @@ from medserve.repository import RepositoryError
 from training import drift, published, search, summary
 from training.alone import AtWork
 from training.arguments import at_least
+from training.data.at_hand import NotAtHand
 from training.drift import NotComparable
 from training.fitting.fit import Diverged
 from training.gates import NotEarned
-from training.job import Job
+from training.job import Job, NoSuchSet
 from training.jobs import JOBS
+from training.quality.fault import Refused
 from training.quiet import quiet
 from training.run import Trial, run
 from training.serving import NotServed
@@ -63,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="list the jobs")
     _add_run(commands.add_parser("run", help="train a job's model, judge it, and publish it"))
-    _add_version(commands.add_parser("evaluate", help="ask a published version about the held-out items again"))
+    evaluating = commands.add_parser("evaluate", help="ask a published version about the held-out items again")
+    _add_version(evaluating)
+    _add_data(evaluating)
     _add_version(commands.add_parser("report", help="say where a published version's report is"))
     publishing = commands.add_parser("publish", help="publish a version of one repository into another")
     _add_version(publishing)
@@ -85,8 +89,13 @@ def _add_version(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", type=at_least(1), help="which (default: the newest)")
 
 
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", metavar="NAME", help="another of the job's data sets, such as full for digits (default: its own)")
+
+
 def _add_run(running: argparse.ArgumentParser) -> None:
     running.add_argument("job", choices=JOBS)
+    _add_data(running)
     running.add_argument("--repository", type=Path, required=True, help="the model repository's folder; made where there is none")
     running.add_argument("--epochs", type=at_least(1), help="fewer or more than the job's schedule")
     # One to fit and one to validate.
@@ -114,10 +123,10 @@ def _run(arguments: argparse.Namespace) -> bool:
                 epochs=arguments.epochs, limit=arguments.limit, floor=arguments.floor, stable=arguments.stable, events=arguments.events
             )  # fmt: skip
             with quiet():
-                return run(job, arguments.repository, trial, say=say)
+                return run(job.on(arguments.data), arguments.repository, trial, say=say)
         case "evaluate", Job():
             with quiet():
-                return published.evaluate(job, arguments.repository, arguments.version, say=say)
+                return published.evaluate(job.on(arguments.data), arguments.repository, arguments.version, say=say)
         case "report", Job():
             _say(str(published.report(job, arguments.repository, arguments.version)))
         case "publish", Job():
@@ -151,11 +160,14 @@ def main() -> int:
     except AtWork as error:
         print(f"python -m training: {error.strerror}: {error.filename}; wait until it has ended, or give another folder", file=sys.stderr)
         return _UNUSABLE
+    except NotAtHand as error:
+        print(f"python -m training: {error}", file=sys.stderr)
+        return _UNUSABLE
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         print(f"python -m training: {error.strerror or error}{where}; give a folder that can be written to and has room", file=sys.stderr)
         return _UNUSABLE
-    except (RepositoryError, NotComparable) as error:
+    except (RepositoryError, NotComparable, NoSuchSet, Refused) as error:
         print(f"python -m training: {error}", file=sys.stderr)
         return _UNUSABLE
     except KeyboardInterrupt:

@@ -1,7 +1,7 @@
 """What a training job declares."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,10 @@ USUAL: tuple[Gate, ...] = (TrainToServe(), Latency(most_seconds=0.1), ManifestCo
 """What every job's version has to show."""
 
 
+class NoSuchSet(ValueError):
+    """The job can't be learnt from data of that name; the message says from which."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
     """A model, the data that it learns from, and what its manifest says.
@@ -29,6 +33,8 @@ class Job:
         floor: the figure on held-out items below which nothing is published.
         gates: what a version has to show besides that floor before it is published.
         table: the table that the items are rows of, as it is and as each later drop of it is to be; None for images, series and the like.
+        sets: other data that the model can be learnt from, by name: the job as it is on them, of the same name. No set learns from what another one
+            holds out, so versions of different sets can be held against each other.
         write_sample: writes one item as a file that a person can send; takes the folder, the file's stem and the item, returns the path.
     """
 
@@ -39,4 +45,22 @@ class Job:
     floor: Floor
     gates: tuple[Gate, ...] = USUAL
     table: Table | None = None
+    sets: Mapping[str, "Job"] = field(default_factory=dict)
     write_sample: Callable[[Path, str, NDArray[Any]], Path]
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a job on another set is one of another model, or has sets of its own."""
+        for data, other in self.sets.items():
+            if other.name != self.name or other.sets:
+                message = f"sets: {data}: the job {self.name}, without sets of its own"
+                raise ValueError(message)
+
+    def on(self, data: str | None) -> "Job":
+        """The job on another of its sets, or itself where None. Raises NoSuchSet where it has none of that name."""
+        if data is None:
+            return self
+        if data not in self.sets:
+            has = f"it has {', '.join(self.sets)}" if self.sets else "it has one set only"
+            message = f"{self.name} has no data set {data}: {has}; leave --data out for its own"
+            raise NoSuchSet(message)
+        return self.sets[data]

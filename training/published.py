@@ -22,13 +22,18 @@ _TOLERANCE = 1e-6
 def evaluate(job: Job, root: Path, version: int | None, *, say: Say) -> bool:
     """Asks a version, the newest where None, about the held-out items; returns whether its figures are those that its manifest has.
 
-    Raises NotServed, RepositoryError or OSError.
+    Raises RepositoryError where it was fitted to another data set or can't be read, NotServed or OSError.
     """
     from training.export import SIGNATURE  # noqa: PLC0415 - it takes seconds
 
     number, folder = _found(job, root, version)
-    published = {metric.name: metric for metric in read_manifest(folder).metrics}
+    manifest = read_manifest(folder)
+    published = {metric.name: metric for metric in manifest.metrics}
     data = job.load()
+    if manifest.training_data.name != data.name:
+        # Among these held-out items there may be some that it has learnt from.
+        message = f"{job.name} version {number} was fitted to {manifest.training_data.name}, and not to {data.name}: choose the set with --data"
+        raise RepositoryError(message)
     (given,) = job.facts().inputs
 
     def ask(inputs: NDArray[Any]) -> Mapping[str, NDArray[Any]]:

@@ -97,6 +97,16 @@ def test_every_job_that_was_asked_for_is_there() -> None:
     assert JOBS.keys() == TASKS.keys()
 
 
+def test_a_job_on_another_of_its_sets_is_of_the_same_model() -> None:
+    digits = JOBS["digits"]
+
+    assert digits.on(None) is digits
+    assert digits.on("full").name == "digits"
+    for other in (JOBS["tumour"], digits):
+        with pytest.raises(ValueError, match=r"^sets: other: the job digits, without sets of its own$"):
+            dataclasses.replace(digits, sets={"other": other})
+
+
 @every_network
 def test_the_network_is_the_one_that_was_asked_for(name: str, build: Build) -> None:
     model = build(JOBS[name])

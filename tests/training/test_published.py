@@ -50,6 +50,13 @@ def test_a_version_that_does_something_else_than_it_said_is_told(repository: Pat
     assert any("held-out accuracy" in line and line.endswith("published as 0.5000") for line in said)
 
 
+def test_a_version_that_was_fitted_to_another_set_is_not_asked_about_items_that_it_may_know(repository: Path) -> None:
+    other = replace(JOB, load=lambda: replace(JOB.load(), name="another clinic"))
+
+    with pytest.raises(RepositoryError, match=r"was fitted to Breast cancer.*, and not to another clinic: choose the set with --data"):
+        published.evaluate(other, repository, None, say=lambda _: None)
+
+
 def test_the_report_is_found_in_the_version(repository: Path) -> None:
     assert published.report(JOB, repository, 1) == repository / "tumour" / "1" / EXTRA / REPORT
 

