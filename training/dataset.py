@@ -1,12 +1,13 @@
 """What a job is given: items in three parts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from training.fitting.source import Arrays, Source
 from training.report.page import Section
 
 
@@ -37,8 +38,12 @@ class Part:
         """How many items."""
         return len(self.inputs)
 
+    def source(self) -> Source:
+        """What a fit reads that is fitted to this part."""
+        return Arrays(inputs=self.inputs, targets=self.targets)
+
     def of(self, rows: NDArray[np.int64] | slice) -> "Part":
-        """Some of these items."""
+        """Some of these items, and no others: of a sample as well."""
         return Part(
             inputs=self.inputs[rows],
             targets=self.targets[rows],
@@ -48,12 +53,36 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Sample(Part):
+    """Some items of a set that is larger than memory, and the set itself.
+
+    The weights are fitted to the set. What is fitted in memory rests on the sample: a normalisation, the measure of novelty, the baseline.
+
+    Attributes:
+        stream: reads all items of the set, those of the sample included.
+    """
+
+    stream: Source
+
+    def __post_init__(self) -> None:
+        """Raises ValueError as a part does, and where nobody knows how many items the stream has."""
+        Part.__post_init__(self)
+        if self.stream.steps(1) is None:
+            message = "stream: one that knows how many items it has, by a survey or a cache"
+            raise ValueError(message)
+
+    def source(self) -> Source:
+        """The stream."""
+        return self.stream
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Dataset:
     """Items to learn from, and items that nothing but the metrics sees.
 
     Attributes:
         name, source, license: for the manifest and for people.
-        training: the weights are fitted to these.
+        training: the weights are fitted to these; or, where it is a sample, to what it is a sample of.
         validation: these calibrate, set thresholds and end the fit.
         held_out: only the metrics see these.
         notes: what was found of the data when it was read, for the report.
@@ -67,10 +96,14 @@ class Dataset:
     held_out: Part
     notes: tuple[Section, ...] = ()
 
+    @property
+    def items_to_learn(self) -> int:
+        """How many items the weights are fitted to."""
+        return self.training.source().steps(1) or 0
+
     def limited(self, items: int | None) -> "Dataset":
-        """The first `items` of each part; all where None."""
+        """The first `items` of each part, without a stream; all where None."""
+        if items is None:
+            return self
         some = slice(items)
-        return Dataset(
-            name=self.name, source=self.source, license=self.license, notes=self.notes,
-            training=self.training.of(some), validation=self.validation.of(some), held_out=self.held_out.of(some),
-        )  # fmt: skip
+        return replace(self, training=self.training.of(some), validation=self.validation.of(some), held_out=self.held_out.of(some))

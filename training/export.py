@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from medserve.repository import EXTRA, MANIFEST, weights_digest
 from medserve.v1 import manifest_pb2
-from training.dataset import Dataset
+from training.dataset import Dataset, Sample
 from training.evaluate import Figure
 from training.job import Job
 from training.tasks.task import Trained
@@ -101,7 +101,7 @@ def _complete(
             name=data.name,
             source=data.source,
             license=data.license,
-            training_items=len(data.training),
+            training_items=data.items_to_learn,
             validation_items=len(data.validation),
             test_items=len(data.held_out),
             digest=_digest_of_data(data),
@@ -122,7 +122,10 @@ def _complete(
 
 
 def _digest_of_data(data: Dataset) -> str:
+    """Of the items in memory; and of what a stream is told from others by, for its items aren't here."""
     digest = hashlib.sha256()
+    if isinstance(data.training, Sample):
+        digest.update(data.training.stream.identity().encode())
     for part in (data.training, data.validation, data.held_out):
         for array in (part.inputs, part.targets):
             digest.update(np.ascontiguousarray(array).tobytes())

@@ -81,15 +81,17 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def run(arguments: argparse.Namespace, say: Say) -> bool:
     """Searches as the command asks; returns whether the job could be searched. Raises as `search` does."""
-    job, some = JOBS[arguments.job], slice(arguments.limit)
+    job = JOBS[arguments.job]
     try:
         task = _planned(job)
     except NothingToSearch as error:
         say(str(error))
         return False
     data = job.load()
-    data = replace(data, training=data.training.of(some), validation=data.validation.of(some))
-    say(f"{len(data.training)} items of {data.name} to train on, {len(data.validation)} to compare by")
+    if arguments.limit is not None:
+        some = slice(arguments.limit)
+        data = replace(data, training=data.training.of(some), validation=data.validation.of(some))
+    say(f"{data.items_to_learn} items of {data.name} to train on, {len(data.validation)} to compare by")
     found = search(job, data, task.space or around(task.plan), trials=arguments.trials, storage=arguments.storage, say=say)
     for line in str(found).splitlines():
         say(line)

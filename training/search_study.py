@@ -15,7 +15,6 @@ from urllib.parse import quote
 
 from training.dataset import Dataset
 from training.fitting.plan import Plan
-from training.fitting.source import Arrays
 from training.search_space import Space
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ _STUDY, _LOCK = "search.sqlite", ".lock"
 def named(job: str, plan: Plan, data: Dataset, space: Space) -> str:
     """The name of a search, which tells it from others of the job: by the space, the plan and the items. Held-out ones aren't among these."""
     described = {field.name: _described(getattr(plan, field.name)) for field in fields(plan)}
-    items = [Arrays(inputs=part.inputs, targets=part.targets).identity() for part in (data.training, data.validation)]
+    items = [part.source().identity() for part in (data.training, data.validation)]
     of = repr((sorted((name, repr(among)) for name, among in space.settings.items()), described, items))
     return f"{job}-{hashlib.blake2b(of.encode(), digest_size=8).hexdigest()}"
 

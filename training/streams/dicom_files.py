@@ -9,19 +9,25 @@ import numpy as np
 
 from training.quality.fault import Fault, Reason
 from training.streams import dicom_pixels
+from training.streams.dicom_pixels import Window
 from training.streams.folder import Listing, listing, shards_of
-from training.streams.labels import Labels
+from training.streams.labels import Labels, files_of, spec_of
 from training.streams.source import STRING, Items, Shard, Spec, digest, path_of, require_counts
 
 
 @dataclass(frozen=True, kw_only=True)
 class DicomFiles:
-    """Images, an item each: `pixels`, float32 [rows, columns], in the modality's own units; `label`, int64, where there are labels; and `file`.
+    """Images, an item each.
+
+    It has `pixels`, float32 [rows, columns], in the modality's own units, or, in a window, uint8 [rows, columns, 1], as the gateway sends them to a
+    model; `label`, int64, where there are labels; `patient`, the Patient ID, where it is asked for; and `file`.
 
     Attributes:
         root: the folder.
         shape: rows and columns. An image of another size isn't taken; None for both where each may have its own.
         labels: gives the classes; None where there are none.
+        window: that of the manifest of a model which is to learn from them; None for what was measured.
+        patients: whether items say whose they are. An image without a Patient ID isn't taken then.
         max_pixels: of an image.
         buffer: how many items are held to be shuffled.
         shard_files: how many files follow one another in the folder's order.
@@ -30,6 +36,8 @@ class DicomFiles:
     root: Path
     shape: tuple[int | None, int | None]
     labels: Labels | None = None
+    window: Window | None = None
+    patients: bool = False
     max_pixels: int = 64_000_000
     buffer: int = 64
     shard_files: int = 8
@@ -43,13 +51,14 @@ class DicomFiles:
         self.spec()
 
     def spec(self) -> Mapping[str, Spec]:
-        """The image, its class and its name."""
-        label = {"label": Spec(dtype="int64")} if self.labels is not None else {}
-        return {"pixels": Spec(dtype="float32", shape=self.shape), **label, "file": Spec(dtype=STRING)}
+        """The image, its class, whose it is, and its name."""
+        pixels = Spec(dtype="float32", shape=self.shape) if self.window is None else Spec(dtype="uint8", shape=(*self.shape, 1))
+        patient = {"patient": Spec(dtype=STRING)} if self.patients else {}
+        return {"pixels": pixels, **spec_of(self.labels), **patient, "file": Spec(dtype=STRING)}
 
     def identity(self) -> str:
         """Of the declaration, the files and the table of classes."""
-        return digest(self, self._listing.names, self.labels.files() if self.labels is not None else ())
+        return digest(self, self._listing.names, files_of(self.labels))
 
     def shards(self) -> Sequence[Shard]:
         """So many files each. None of them is opened."""
@@ -60,12 +69,17 @@ class DicomFiles:
         if start == 0:
             yield from shard.faults
         for name in self._listing.names[shard.first + start : shard.first + shard.records]:
-            image = dicom_pixels.pixels(path_of(self.root, name), size=self.shape, max_pixels=self.max_pixels)
+            path = path_of(self.root, name)
+            image = dicom_pixels.pixels(path, size=self.shape, max_pixels=self.max_pixels, window=self.window)
             if isinstance(image, Reason):
                 yield Fault(file=name, reason=image)
                 continue
-            label = {"label": np.array([self._listing.labels[name]], np.int64)} if self.labels is not None else {}
-            yield {"pixels": image[np.newaxis], **label, "file": np.array([name], object)}
+            patient = dicom_pixels.patient(path) if self.patients else None
+            if patient == "":
+                yield Fault(file=name, column="PatientID", reason=Reason.MISSING)
+                continue
+            whose = {} if patient is None else {"patient": np.array([patient], object)}
+            yield {"pixels": image[np.newaxis], **self._listing.label_of([name]), **whose, "file": np.array([name], object)}
 
     @cached_property
     def _listing(self) -> Listing:

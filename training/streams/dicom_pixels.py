@@ -1,6 +1,7 @@
 """A DICOM file to what its pixels measure: stored values through the modality LUT (PS3.3 C.11.1), for example Hounsfield units.
 
-Only the elements named here are ever read, and none of them says who the patient is. pydicom's exceptions, warnings and log messages quote values of
+Only the elements named here are ever read. None of them says who the patient is, but for the Patient ID, which is read where somebody asks whose an
+image is. pydicom's exceptions, warnings and log messages quote values of
 the object, so none of them leaves this file.
 """
 
@@ -29,11 +30,39 @@ PATTERNS = ("*",)
 _NAMES_OF_PLACE = ["SeriesInstanceUID", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient"]
 _NAMES = [
     *_NAMES_OF_PLACE, "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns",
-    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "ModalityLUTSequence", "RescaleIntercept", "RescaleSlope",
+    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
+    "ModalityLUTSequence", "RescaleIntercept", "RescaleSlope",
     "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "FloatPixelData", "DoubleFloatPixelData", "PixelData",
 ]  # fmt: skip
-_GREY = {"MONOCHROME1", "MONOCHROME2"}
+_INVERTED = "MONOCHROME1"
+_GREY = {_INVERTED, "MONOCHROME2"}
 _MOST_BITS = 16
+_WHITE = 255.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Window:
+    """A window on what is measured, as a manifest's `WINDOWING_FIXED` has it.
+
+    Attributes:
+        center: in the modality's own units.
+        width: in the same; 1 or more.
+    """
+
+    center: float
+    width: float
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a number isn't finite, or the width is below 1."""
+        if not np.isfinite([self.center, self.width]).all() or self.width < 1:
+            message = f"center, width: finite, and a width of 1 or more, not {self.center} and {self.width}"
+            raise ValueError(message)
+
+    def of(self, measured: NDArray[Any]) -> NDArray[np.float64]:
+        """What is measured, of any shape, as 0 to 255: PS3.3 C.11.2.1.2.1, LINEAR."""
+        if self.width == 1:
+            return np.where(measured <= self.center - 0.5, 0.0, _WHITE)
+        return (((measured - (self.center - 0.5)) / (self.width - 1) + 0.5) * _WHITE).clip(0, _WHITE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,17 +108,31 @@ def header(path: Path) -> Header | Reason:
         return _reason(error)
 
 
-def pixels(path: Path, *, size: tuple[int | None, int | None], max_pixels: int) -> NDArray[np.float32] | Reason:
-    """float32 [rows, columns] of one frame of grey values, in the modality's own units; or why it can't be had.
+def patient(path: Path) -> str:
+    """Patient ID (0010,0020), without the blanks around it; empty where there is none, or the object is none."""
+    try:
+        return str(pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["PatientID"]).get("PatientID") or "").strip()
+    except Exception as error:  # noqa: BLE001 - as above
+        _reason(error)
+        return ""
 
-    MONOCHROME1 stays as it is: which end is bright is a matter of display. Raises OSError where the disk refuses.
+
+def pixels(path: Path, *, size: tuple[int | None, int | None], max_pixels: int, window: Window | None = None) -> NDArray[Any] | Reason:
+    """One frame of grey values, or why it can't be had: float32 [rows, columns] in the modality's own units; or in a window, which is for display.
+
+    In a window it is uint8 [rows, columns, 1], as `gateway/preprocess/grey.py` makes it: MONOCHROME1 is inverted, and padding is black. Without one
+    MONOCHROME1 stays as it is. Raises OSError where the disk refuses.
     """
     if not path.stat().st_size:
         return Reason.EMPTY_FILE
     try:
         dataset = pydicom.dcmread(path, specific_tags=_NAMES)
         reason = _refused(dataset, size, max_pixels)
-        return reason if reason is not None else _measured(dataset.pixel_array, dataset)
+        if reason is not None:
+            return reason
+        stored = dataset.pixel_array
+        measured = _measured(stored, dataset)
+        return measured.astype(np.float32) if window is None else _shown(window.of(measured), stored, dataset)
     except Exception as error:  # noqa: BLE001 - as above, and so do the decoders
         return _reason(error)
 
@@ -112,7 +155,21 @@ def _refused(dataset: Any, size: tuple[int | None, int | None], max_pixels: int)
     return None if all(wanted in {None, found} for wanted, found in zip(size, (rows, columns), strict=True)) else Reason.WRONG_SIZE
 
 
-def _measured(stored: NDArray[Any], dataset: Any) -> NDArray[np.float32]:  # noqa: ANN401
+def _shown(shades: NDArray[np.float64], stored: NDArray[Any], dataset: Any) -> NDArray[np.uint8]:  # noqa: ANN401
+    """[rows, columns, 1], 0 black and 255 white; padding (PS3.3 C.7.5.1.1.2) is black, whatever the interpretation."""
+    display = np.rint(shades).astype(np.uint8)
+    if dataset.PhotometricInterpretation == _INVERTED:
+        display = (255 - display).astype(np.uint8)
+    value, limit = dataset.get("PixelPaddingValue"), dataset.get("PixelPaddingRangeLimit")
+    if value is not None:
+        is_signed = int(dataset.PixelRepresentation) == 1
+        # Some devices write a signed padding value with the VR of an unsigned one: 63536 is -2000.
+        ends = [int(end) - 65536 if is_signed and int(end) > 32767 else int(end) for end in (value, value if limit is None else limit)]  # noqa: PLR2004
+        display[(stored >= min(ends)) & (stored <= max(ends))] = 0
+    return display[..., np.newaxis]
+
+
+def _measured(stored: NDArray[Any], dataset: Any) -> NDArray[np.float64]:  # noqa: ANN401
     """The modality LUT. Own code for tables: pydicom's takes none of 12 bits, and wraps below a table's first value."""
     if dataset.get("ModalityLUTSequence"):
         item = dataset.ModalityLUTSequence[0]
@@ -125,12 +182,12 @@ def _measured(stored: NDArray[Any], dataset: Any) -> NDArray[np.float32]:  # noq
         if len(entries) < count or not 1 <= bits <= _MOST_BITS:
             message = "the table isn't what its descriptor says"
             raise ValueError(message)
-        return entries[:count].astype(np.float32).take(stored.astype(np.int64) - first, mode="clip")
+        return entries[:count].astype(np.float64).take(stored.astype(np.int64) - first, mode="clip")
     slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
     if slope is None or intercept is None:
-        return stored.astype(np.float32)
-    measured = (stored.astype(np.float64) * float(slope) + float(intercept)).astype(np.float32)
-    if not np.isfinite(measured).all():
+        return stored.astype(np.float64)
+    measured = stored.astype(np.float64) * float(slope) + float(intercept)
+    if not np.isfinite(measured).all() or np.abs(measured).max() > np.finfo(np.float32).max:
         message = "the rescale isn't finite"
         raise ValueError(message)
     return measured

@@ -15,7 +15,7 @@ from training.streams import dicom_pixels
 from training.streams.dicom_files import dicom_listing
 from training.streams.dicom_pixels import Header
 from training.streams.folder import Listing, shards_of
-from training.streams.labels import Labels
+from training.streams.labels import Labels, files_of, spec_of
 from training.streams.source import STRING, Items, Shard, Spec, digest, path_of, require_counts
 
 # Directions that differ by less are the same: files have them with six digits or so.
@@ -60,12 +60,11 @@ class DicomSeries:
 
     def spec(self) -> Mapping[str, Spec]:
         """The volume, its class and its name."""
-        label = {"label": Spec(dtype="int64")} if self.labels is not None else {}
-        return {"pixels": Spec(dtype="float32", shape=self.shape), **label, "file": Spec(dtype=STRING)}
+        return {"pixels": Spec(dtype="float32", shape=self.shape), **spec_of(self.labels), "file": Spec(dtype=STRING)}
 
     def identity(self) -> str:
         """Of the declaration, the files and the table of classes."""
-        return digest(self, self._listing.names, self.labels.files() if self.labels is not None else ())
+        return digest(self, self._listing.names, files_of(self.labels))
 
     def shards(self) -> Sequence[Shard]:
         """One for each series. Each file's header is read once to find what belongs together; no pixel is."""

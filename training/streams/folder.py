@@ -3,6 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from training.quality.fault import Fault, Reason
 from training.streams.labels import Labels
@@ -22,6 +26,10 @@ class Listing:
     names: tuple[str, ...]
     labels: Mapping[str, int]
     faults: tuple[Fault, ...]
+
+    def label_of(self, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """The array `label`, int64 [names], where somebody asks for classes."""
+        return {"label": np.array([self.labels[name] for name in names], np.int64)} if self.labels else {}
 
 
 def listing(root: Path, patterns: Sequence[str], labels: Labels | None, *, leaves_out: Callable[[str], bool] = lambda _: False) -> Listing:

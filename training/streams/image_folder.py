@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 from training.quality.fault import Fault, Reason
 from training.streams.folder import Listing, listing, shards_of
-from training.streams.labels import Labels
+from training.streams.labels import Labels, files_of, spec_of
 from training.streams.source import STRING, Items, Shard, Spec, digest, path_of, require_counts
 
 # Told apart by content: a name says what someone believed.
@@ -61,12 +61,11 @@ class ImageFolder:
 
     def spec(self) -> Mapping[str, Spec]:
         """The image, its class and its name."""
-        label = {"label": Spec(dtype="int64")} if self.labels is not None else {}
-        return {"image": Spec(dtype="uint8", shape=self.shape), **label, "file": Spec(dtype=STRING)}
+        return {"image": Spec(dtype="uint8", shape=self.shape), **spec_of(self.labels), "file": Spec(dtype=STRING)}
 
     def identity(self) -> str:
         """Of the declaration, the files and the table of classes."""
-        return digest(self, self._listing.names, self.labels.files() if self.labels is not None else ())
+        return digest(self, self._listing.names, files_of(self.labels))
 
     def shards(self) -> Sequence[Shard]:
         """So many files each. None of them is opened."""
@@ -92,8 +91,7 @@ class ImageFolder:
             yield self._items(names, images)
 
     def _items(self, names: list[str], images: list[NDArray[np.uint8]]) -> dict[str, NDArray[Any]]:
-        label = {"label": np.array([self._listing.labels[name] for name in names], np.int64)} if self.labels is not None else {}
-        return {"image": np.stack(images), **label, "file": np.array(names, object)}
+        return {"image": np.stack(images), **self._listing.label_of(names), "file": np.array(names, object)}
 
     def _decoded(self, content: bytes) -> NDArray[np.uint8] | Reason:
         """[rows, columns, channels], or why not."""

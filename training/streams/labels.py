@@ -8,6 +8,7 @@ from typing import Protocol
 from training.quality.fault import Fault, Reason
 from training.streams.columns import Kind, Part
 from training.streams.csv_files import CsvFiles
+from training.streams.source import Spec
 
 
 class Labels(Protocol):
@@ -18,6 +19,16 @@ class Labels(Protocol):
 
     def of(self, names: Sequence[str]) -> tuple[Mapping[str, int], Sequence[Fault]]:
         """The classes' numbers from 0, by the files' names below the set's folder, and why the others have none. Raises OSError."""
+
+
+def spec_of(labels: Labels | None) -> dict[str, Spec]:
+    """The array `label`, int64, where there are labels."""
+    return {} if labels is None else {"label": Spec(dtype="int64")}
+
+
+def files_of(labels: Labels | None) -> tuple[Path, ...]:
+    """What is read for the labels besides the folder."""
+    return () if labels is None else labels.files()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

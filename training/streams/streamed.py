@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.streams.cache import cached
+from training.streams.cache import Cached, cached
 from training.streams.dataset import dataset
 from training.streams.quarantine import Quarantine
 from training.streams.source import Source
@@ -23,14 +23,14 @@ class Streamed:
     Attributes:
         source: the set.
         inputs: an array's name; or several, for a network with inputs of these names.
-        targets: an array's name.
+        targets: an array's name; or several, for a loss that compares with tensors by name.
         weights: that of what each item counts in the loss; None: all the same.
         cache, survey, worker, quarantine: as `dataset` takes them.
     """
 
     source: Source
     inputs: str | tuple[str, ...]
-    targets: str
+    targets: str | tuple[str, ...]
     weights: str | None = None
     cache: Path | None = None
     survey: Survey | None = None
@@ -39,9 +39,9 @@ class Streamed:
 
     def __post_init__(self) -> None:
         """Raises ValueError where the items have no such array."""
-        inputs = (self.inputs,) if isinstance(self.inputs, str) else self.inputs
-        for field, names in (("inputs", inputs), ("targets", (self.targets,)), ("weights", (self.weights,) if self.weights is not None else ())):
-            if not set(names) <= set(self.source.spec()) or (field == "inputs" and not names):
+        inputs, targets = ((names,) if isinstance(names, str) else names for names in (self.inputs, self.targets))
+        for field, names in (("inputs", inputs), ("targets", targets), ("weights", (self.weights,) if self.weights is not None else ())):
+            if not set(names) <= set(self.source.spec()) or (field != "weights" and not names):
                 message = f"{field}: of {', '.join(self.source.spec())}, not {names}"
                 raise ValueError(message)
 
@@ -54,8 +54,9 @@ class Streamed:
         return math.ceil(len(survey) / batch_size) if survey is not None and self.worker[1] == 1 else None
 
     def identity(self) -> str:
-        """The set's, and which array is what."""
-        return f"{self.source.identity()} {self.inputs} {self.targets} {self.weights} {self.worker} {self.cache is not None}"
+        """The set's, and which array is what. A copy has another order than the set."""
+        is_copy = self.cache is not None or isinstance(self.source, Cached)
+        return f"{self.source.identity()} {self.inputs} {self.targets} {self.weights} {self.worker} {is_copy}"
 
     def epoch(self, number: int, *, batch_size: int, seed: int | None, first: int = 0) -> "tf.data.Dataset":
         """An epoch's batches from batch `first` on: (inputs, targets) or (inputs, targets, weights).
@@ -76,5 +77,5 @@ class Streamed:
         return batches.map(self._chosen)
 
     def _chosen(self, items: Mapping[str, Any]) -> tuple[Any, ...]:
-        inputs = items[self.inputs] if isinstance(self.inputs, str) else {name: items[name] for name in self.inputs}
-        return (inputs, items[self.targets]) if self.weights is None else (inputs, items[self.targets], items[self.weights])
+        inputs, targets = (items[names] if isinstance(names, str) else {name: items[name] for name in names} for names in (self.inputs, self.targets))
+        return (inputs, targets) if self.weights is None else (inputs, targets, items[self.weights])

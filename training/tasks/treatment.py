@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medserve.v1 import coding_pb2, manifest_output_pb2, tensor_pb2
+from training.dataset import Sample
 from training.evaluate import Figure
 from training.evidence import novelty, treatment
 from training.evidence.treatment import PolicyValue, Scored
@@ -66,7 +67,10 @@ class Treatment:
         return {}
 
     def train(self, data: "Dataset", bench: Bench) -> Trained:
-        """Learns from training patients, and values its choices on held-out ones."""
+        """Learns from training patients, and values its choices on held-out ones. Raises ValueError for a sample: its learners read no stream."""
+        if isinstance(data.training, Sample):
+            message = "training: items in memory; this task's learners would learn from the sample alone"
+            raise ValueError(message)  # noqa: TRY004 - of this data for this task
         features = self.recipe.fit(self.columns, data.training.inputs, data.training.targets["outcome"], seed=self.seed)
         shares = np.array(self.shares)
         option, outcome, numbers = data.training.targets["option"], data.training.targets["outcome"], features.transform(data.training.inputs)

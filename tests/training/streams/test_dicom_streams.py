@@ -12,7 +12,10 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from gateway.manifest import ColorSpace, ImageInput, Windowing
+from gateway.preprocess.grey import to_display
 from training.streams.dicom_files import DicomFiles
+from training.streams.dicom_pixels import Window
 from training.streams.dicom_series import DicomSeries
 from training.streams.labels import ByFolder, ByTable
 
@@ -209,3 +212,57 @@ def test_no_value_of_a_file_is_told(read: Any, series: Path, capfd: pytest.Captu
 
     assert len(faults) == 2
     assert secret not in "".join(faults) + "".join(capfd.readouterr()) + caplog.text
+
+
+def _inverted(dataset: Dataset) -> None:
+    dataset.PhotometricInterpretation = "MONOCHROME1"
+
+
+def _padded(dataset: Dataset) -> None:
+    lowest = int(dataset.pixel_array.min())
+    dataset.add_new("PixelPaddingValue", "SS", lowest)
+    dataset.add_new("PixelPaddingRangeLimit", "SS", lowest + 40)
+
+
+def _with_a_lut(dataset: Dataset) -> None:
+    lut = Dataset()
+    lut.LUTDescriptor, lut.ModalityLUTType = [500, 200, 12], "US"
+    lut.add_new("LUTData", "US", list(range(500)))
+    dataset.ModalityLUTSequence = Sequence([lut])
+
+
+@pytest.mark.parametrize("window", [Window(center=40, width=400), Window(center=100.5, width=1), Window(center=-300, width=33.5)])
+@pytest.mark.parametrize("how", [None, _inverted, _padded, _with_a_lut])
+def test_in_a_window_an_image_is_what_the_gateway_sends(read: Any, tmp_path: Path, how: Any, window: Window) -> None:
+    for name in ("CT_small.dcm", "MR_small_RLE.dcm"):
+        shutil.copy(real(name), tmp_path)
+        if how is not None and name == "CT_small.dcm":
+            change(tmp_path / name, how)
+    medium = ImageInput(
+        color_space=ColorSpace.MONOCHROME, windowing=Windowing.FIXED, window_center=window.center, window_width=window.width,
+        dicom_modalities=frozenset(),
+    )  # fmt: skip
+
+    items, faults = read(DicomFiles(root=tmp_path, shape=(None, None), window=window))
+
+    assert not faults
+    for name, pixels in zip(items["file"], items["pixels"], strict=True):
+        dataset = pydicom.dcmread(tmp_path / name)
+        np.testing.assert_array_equal(np.array(pixels)[..., 0], to_display(dataset.pixel_array, dataset, medium, field="image"))
+
+
+@pytest.mark.parametrize(("center", "width"), [(0, 0.5), (float("nan"), 10), (0, float("inf"))])
+def test_a_window_that_is_none_is_refused(center: float, width: float) -> None:
+    with pytest.raises(ValueError, match="center, width: finite"):
+        Window(center=center, width=width)
+
+
+def test_images_say_whose_they_are_where_somebody_asks(read: Any, tmp_path: Path) -> None:
+    for name in ("CT_small.dcm", "MR_small.dcm"):
+        shutil.copy(real(name), tmp_path)
+    change(tmp_path / "MR_small.dcm", lambda dataset: setattr(dataset, "PatientID", "  "))
+
+    items, faults = read(DicomFiles(root=tmp_path, shape=(None, None), patients=True))
+
+    assert items["patient"] == [pydicom.dcmread(real("CT_small.dcm")).PatientID]
+    assert faults == ["MR_small.dcm, PatientID: missing"]
