@@ -15,7 +15,7 @@ from training.dataset import Dataset
 from training.jobs import JOBS
 from training.quality.fault import Refused
 
-Arrays = dict[str, NDArray[Any]]
+Arrays = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def full(arrays: Arrays, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 def _write(home: Path, arrays: Arrays) -> Path:
     (home / "datasets").mkdir()
-    np.savez(home / "datasets" / "mnist.npz", **arrays)  # type: ignore[arg-type] - arrays by name, and no option
+    np.savez(home / "datasets" / "mnist.npz", **arrays)
     return home / "datasets" / "mnist.npz"
 
 
