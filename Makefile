@@ -32,7 +32,7 @@ models: $(READY)  ## Train, judge and publish every job into var/models, with a 
 	@set -e; for job in $$($(BIN)/python -m training list | cut -d: -f1); do $(BIN)/python -m training run $$job --repository var/models; done
 
 test: $(READY)  ## The whole test suite
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)  ## Style, types, import contracts, the rules of the wire, and that generated code is up to date
 	$(BIN)/ruff check

@@ -8,6 +8,10 @@ import sys
 # this is read, and stay: hiding them would take the standard error away from everything else that has something to say.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+# TensorFlow imports Keras with itself, and Keras imports pandas, scikit-learn and matplotlib where they are: half of the start and 170 MiB, of which
+# nothing is called here. A module that is None can't be imported, and TensorFlow does without a Keras that can't be.
+sys.modules["keras"] = None  # type: ignore[assignment]
+
 import tensorflow as tf
 
 from modelserver import logs

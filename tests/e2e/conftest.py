@@ -1,5 +1,7 @@
 """The real processes: trained by the training command, served by the model server, reached through the gateway over TLS."""
 
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -19,7 +21,9 @@ from local.stack import Stack
 from medserve.v1 import inference_pb2, inference_pb2_grpc
 from training.data.mnist import load_mnist_5k
 
-Train = Callable[[str, Path], None]
+MODELS = ("digits", "ecg-lstm")
+
+Trained = Callable[[str], Path]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,36 +40,38 @@ class Caller:
 
 
 @pytest.fixture(scope="session")
-def train() -> Train:
-    """Trains a job for a moment and publishes what comes of it."""
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The folder of a job whose version 1 came of a moment's training; to be copied, never changed.
 
-    def run(job: str, repository: Path) -> None:
-        command = [sys.executable, "-m", "training", "run", job, "--repository", str(repository), "--epochs", "1", "--limit", "400", "--floor", "0"]
-        subprocess.run(command, check=True, capture_output=True, timeout=200)
+    Whichever of the suite's processes asks first trains it for all of them.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    repository = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "trained"
+    repository.mkdir(exist_ok=True)
 
-    return run
+    def folder_of(job: str) -> Path:
+        with (repository / f"{job}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (repository / job / "1").exists():
+                command = [sys.executable, "-m", "training", "run", job, "--repository", str(repository), "--epochs=1", "--limit=400", "--floor=0"]
+                subprocess.run(command, check=True, capture_output=True, timeout=200)
+        return repository / job
+
+    return folder_of
 
 
 @pytest.fixture(scope="session")
-def published(tmp_path_factory: pytest.TempPathFactory, train: Train) -> Path:
-    """A repository with version 1 of both models; copied, never changed."""
-    repository = tmp_path_factory.mktemp("published")
-    for job in ("digits", "ecg-lstm"):
-        train(job, repository)
-    return repository
-
-
-@pytest.fixture(scope="session")
-def open_stack(published: Path) -> Callable[[Path], Stack]:
-    """A stack over a copy of the repository, started and ready."""
+def open_stack(trained: Trained) -> Callable[[Path], Stack]:
+    """A stack over copies of two models, started and ready."""
 
     def start(folder: Path) -> Stack:
         stack = Stack(folder)
-        shutil.copytree(published, stack.repository)
+        for model in MODELS:
+            shutil.copytree(trained(model), stack.repository / model)
         make_key(stack)
         stack.start_model_server()
         stack.start_gateway()
-        for model in ("digits", "ecg-lstm"):
+        for model in MODELS:
             stack.wait_ready(model)
         return stack
 

@@ -21,7 +21,7 @@ from training.data.ecg5000 import load_ecg5000
 from training.publish import publish
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Caller, Train
+    from tests.e2e.conftest import Caller
 
 CALLERS = 4
 AVAILABLE = get_model_status_pb2.ModelVersionStatus.AVAILABLE
@@ -82,6 +82,17 @@ def states(caller: "Caller", model: str) -> dict[int, int]:
     return {status.version: status.state for status in reply.model_version_status}
 
 
+def copy_of(version: Path, **changes: str) -> Callable[[Path, int], None]:
+    """Stages what is in a version, under its new number; `changes` are its manifest's."""
+
+    def stage(folder: Path, number: int) -> None:
+        shutil.copytree(version, folder, dirs_exist_ok=True)
+        manifest = folder / "assets.extra" / "medserve_manifest.json"
+        manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **changes, "version": str(number)}))
+
+    return stage
+
+
 def wait_until(holds: Callable[[], bool], what: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
@@ -89,7 +100,7 @@ def wait_until(holds: Callable[[], bool], what: str, seconds: float = 60) -> Non
         time.sleep(0.05)
 
 
-def test_a_second_version_under_load_fails_no_call_while_the_first_is_unloaded(own_caller: "Caller", train: "Train") -> None:
+def test_a_second_version_under_load_fails_no_call_while_the_first_is_unloaded(own_caller: "Caller") -> None:
     stack = own_caller.stack
     beat = load_ecg5000().held_out.inputs[0]
     request = inference_pb2.InferRequest()
@@ -101,7 +112,7 @@ def test_a_second_version_under_load_fails_no_call_while_the_first_is_unloaded(o
     ]
 
     with under_load(*asks) as load:
-        train("ecg-lstm", stack.repository)
+        publish(stack.repository, "ecg-lstm", copy_of(stack.repository / "ecg-lstm" / "1"))
         wait_until(lambda: states(own_caller, "ecg-lstm") == {1: END, 2: AVAILABLE}, "version 1 unloaded, version 2 available")
         load.versions.clear()
         wait_until(lambda: load.versions == {2}, "answers of version 2 alone")
@@ -120,14 +131,7 @@ def test_a_model_that_is_published_and_listed_is_served_without_a_restart(own_ca
     request.model.name = "digits-too"
     with pytest.raises(grpc.RpcError) as refused:
         own_caller.infer(request)
-
-    def copy(folder: Path, version: int) -> None:
-        shutil.copytree(stack.repository / "digits" / "1", folder, dirs_exist_ok=True)
-        manifest = folder / "assets.extra" / "medserve_manifest.json"
-        document = json.loads(manifest.read_text())
-        manifest.write_text(json.dumps({**document, "name": "digits-too", "version": str(version)}))
-
-    publish(stack.repository, "digits-too", copy)
+    publish(stack.repository, "digits-too", copy_of(stack.repository / "digits" / "1", name="digits-too"))
     config = stack.var / "run" / "models.config"
     entry = f'config {{ name: "digits-too" base_path: "{stack.repository / "digits-too"}" model_platform: "tensorflow" }}'
     text = config.read_text()
