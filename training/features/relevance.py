@@ -1,6 +1,8 @@
 """How much columns say of the labels, three ways.
 
-Each takes `block`, [items, columns], and `labels`, [items], and returns a score of each column, [columns]: more is better.
+Each takes `block`, [items, columns], and `labels`, [items], and returns a score of each column, [columns]: more is better. Items are taken to be
+independent: where a patient has several, they are on both sides of whatever is cut here, and a column that tells patients apart looks better than it
+is.
 """
 
 import warnings
@@ -20,6 +22,14 @@ _LEAF = 5
 def is_of_classes(labels: NDArray[Any]) -> bool:
     """Whether labels are classes, by their type and never by the values seen: integers and booleans are, floats are amounts."""
     return labels.dtype.kind in "iub"
+
+
+def targets(labels: NDArray[Any]) -> Values:
+    """What `stability` regresses: [items, 1] of amounts and of two classes, [items, classes] of more, each against the others."""
+    if not is_of_classes(labels):
+        return np.asarray(labels, np.float64)[:, np.newaxis]
+    classes = np.unique(labels)
+    return (labels[:, np.newaxis] == (classes[1:] if len(classes) == 2 else classes)).astype(np.float64)  # noqa: PLR2004 - one against the other
 
 
 def mutual_information(block: Values, labels: NDArray[Any], *, discrete: NDArray[np.bool_], seed: int) -> Values:
@@ -44,18 +54,14 @@ def stability(block: Values, labels: NDArray[Any], *, entering: int, seed: int) 
     from sklearn.linear_model import lars_path  # noqa: PLC0415
 
     random = np.random.default_rng(seed)
-    if is_of_classes(labels):
-        classes = np.unique(labels)
-        targets = (labels[:, np.newaxis] == (classes[1:] if len(classes) == 2 else classes)).astype(np.float64)  # noqa: PLR2004 - one against the other
-    else:
-        targets = np.asarray(labels, np.float64)[:, np.newaxis]
-    chosen = np.zeros((targets.shape[1], block.shape[1]))
+    wanted = targets(labels)
+    chosen = np.zeros((wanted.shape[1], block.shape[1]))
     for _ in range(_SUBSAMPLES):
         rows = random.choice(len(block), len(block) // 2, replace=False)
         centred = block[rows] - block[rows].mean(axis=0)
         deviation = centred.std(axis=0)
         centred /= np.where(deviation > 0, deviation, 1.0)
-        for target, counts in zip(targets[rows].T, chosen, strict=True):
+        for target, counts in zip(wanted[rows].T, chosen, strict=True):
             with warnings.catch_warnings():
                 # It says that it leaves out a column which others already are the sum of: that one doesn't enter, as it should be.
                 warnings.simplefilter("ignore", ConvergenceWarning)

@@ -65,7 +65,7 @@ class Select(Step):
         else:
             table.refuse_missing(taken)
             if self.by == "stability":
-                scores = relevance.stability(block, labels, entering=self._entering(len(taken)), seed=seed)
+                scores = relevance.stability(block, labels, entering=self._entering(len(taken), relevance.targets(labels).shape[1]), seed=seed)
             else:
                 discrete = np.isin(taken, table.positions(self.discrete))
                 scores = relevance.mutual_information(block, labels, discrete=discrete, seed=seed)
@@ -77,14 +77,15 @@ class Select(Step):
         named = {table.columns[position]: float(score) for position, score in zip(taken, scores, strict=True)}
         return remaining(table, [position for position in range(len(table.columns)) if position not in left_out], scores=named)
 
-    def _entering(self, columns: int) -> int:
+    def _entering(self, columns: int, targets: int) -> int:
         """How many columns enter each subsample's path: for `least` as many as bound the expected number of false choices by 1.
 
-        Meinshausen and Bühlmann's theorem 1: E(V) ≤ q² / ((2π - 1) p), of q that enter and a threshold π of p columns.
+        Meinshausen and Bühlmann's theorem 1: E(V) ≤ q² / ((2π - 1) p), of q that enter and a threshold π of p columns. With several classes a column
+        goes on that is chosen for any of them, so the bounds of all targets add up.
         """
         if self.least is None:
             return min(columns, max(self.count or 1, round(np.sqrt(0.8 * columns))))
-        return max(1, int(np.sqrt((2 * self.least - 1) * columns)))
+        return max(1, int(np.sqrt((2 * self.least - 1) * columns / targets)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -65,6 +65,6 @@ def _of_all_classes(probabilities: NDArray[Any], part: "Part", seed: int) -> lis
         return float(macro_f1(confusion.reshape(classes, classes), present))
 
     return [
-        resampling.figure("accuracy", lambda rows: float((said[rows] == labels[rows]).mean()), bootstrap),
+        resampling.share_of("accuracy", said == labels, bootstrap),
         resampling.figure("macro_f1", f1, bootstrap),
     ]

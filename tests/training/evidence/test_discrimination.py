@@ -57,7 +57,40 @@ def test_delongs_variance_is_the_slow_formula_pair_by_pair(rows: list[tuple[bool
     variance = wins.mean(axis=1).var(ddof=1) / len(case) + wins.mean(axis=0).var(ddof=1) / other.size
     half = 0.6744897501960817 * np.sqrt(variance)
     assert found.value == pytest.approx(wins.mean())
-    assert (found.lower, found.upper) == pytest.approx((max(wins.mean() - half, 0), min(wins.mean() + half, 1)))
+    if variance > 0:
+        assert (found.lower, found.upper) == pytest.approx((max(wins.mean() - half, 0), min(wins.mean() + half, 1)))
+    else:
+        assert found.interval_method == "newcombe"
+
+
+@pytest.mark.parametrize("value", [1.0, 0.0, 0.5])
+def test_where_delong_says_that_the_area_is_certain_it_is_newcombes_interval(value: float) -> None:
+    is_case = np.arange(20) < 10
+    scores = {1.0: np.where(is_case, 2.0, 1.0), 0.0: np.where(is_case, 1.0, 2.0), 0.5: np.ones(20)}[value]
+
+    found = d.delong(is_case, scores)
+
+    assert found.value == value
+    ends = {found.lower, found.upper} - {value}
+    assert len(ends) == (2 if value == 0.5 else 1)
+    for end in ends:
+        # Hanley and McNeil's variance of an area that is at the end, with 10 of each kind.
+        first, second = end / (2 - end), 2 * end**2 / (1 + end)
+        variance = (end * (1 - end) + 9 * (first - end**2) + 9 * (second - end**2)) / 100
+        assert abs(end - value) == pytest.approx(1.959964 * np.sqrt(variance), rel=1e-4)
+
+
+def test_of_patients_with_many_items_each_nothing_is_certain_because_every_item_is_right() -> None:
+    is_case = np.arange(60) % 2 == 1
+    point = OperatingPoint(threshold=0.5, sensitivity=1, specificity=1, chosen_by="hand")
+
+    found = d.figures(is_case, np.where(is_case, 0.9, 0.1), point, Bootstrap(items=60, seed=1, groups=np.arange(60) // 6, resamples=100))
+
+    for figure in found[-2:]:
+        assert (figure.value, figure.upper) == (1, 1)
+        # Wilson's of ten, and not of thirty, which would be 0.886.
+        assert figure.lower == pytest.approx(0.7225, abs=1e-4)
+        assert figure.interval_method == "wilson, of 10 groups"
 
 
 def test_nineteen_of_twenty_delong_intervals_hold_the_truth() -> None:

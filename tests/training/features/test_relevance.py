@@ -149,3 +149,23 @@ def test_missing_values_are_refused_where_they_cant_be_scored_and_imputing_helps
         Recipe(steps=(Select(by=by, count=1),)).fit(NAMES, values, labels, seed=1)
 
     assert len(Recipe(steps=(Impute(), Select(by=by, count=1))).fit(NAMES, values, labels, seed=1).columns) == 1
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_the_expected_number_of_false_choices_is_bounded_by_one_for_all_classes_together(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Meinshausen and Bühlmann's theorem 1 is of one regression; there is one for each class, and a column goes on that any of them chooses."""
+    entered: list[int] = []
+
+    def stability(block: NDArray[Any], _labels: NDArray[Any], *, entering: int, seed: int) -> NDArray[Any]:  # noqa: ARG001 - as the real one
+        entered.append(entering)
+        return np.ones(block.shape[1])
+
+    monkeypatch.setattr(relevance, "stability", stability)
+    columns, threshold = 64, 0.75
+    values = np.random.default_rng(0).normal(size=(20, columns))
+
+    Recipe(steps=(Select(by="stability", least=threshold),)).fit([f"c{each}" for each in range(columns)], values, np.arange(20) % classes, seed=0)
+
+    regressions = 1 if classes == 2 else classes
+    bounds = [regressions * count**2 / ((2 * threshold - 1) * columns) for count in (entered[0], entered[0] + 1)]
+    assert bounds[0] <= 1 < bounds[1]
