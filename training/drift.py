@@ -87,13 +87,17 @@ def read(table: Table, file: Path) -> Drop:
 def against(job: Job, file: Path) -> tuple[Drift, Drop]:
     """The drop in `file` beside the items that the job's weights are fitted to.
 
-    Raises NotComparable where the job has no table, and as `read` does.
+    Raises NotComparable where the job has no table or the file can't be used, and as the job's reader does where its own data isn't there.
     """
     if job.table is None:
         having = ", ".join(each.name for each in JOBS.values() if each.table is not None)
         message = f"{job.name} learns from no table, so it has no fields to compare; jobs that do: {having}"
         raise NotComparable(message)
-    drop = read(job.table, file)
+    try:
+        drop = read(job.table, file)
+    except OSError as error:
+        message = f"{file.name}: {error.strerror or 'it is not read'}"
+        raise NotComparable(message) from error
     reference = record_input.table_of(job.table.schema, job.load().training.inputs)
     return drift.compare(job.table.schema, reference, drop.rows), drop
 

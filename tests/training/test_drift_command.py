@@ -1,6 +1,7 @@
 """A new drop of a job's table against what the job learns from, by the command line: real patients, and what a hospital may send instead."""
 
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from training import __main__ as command_line
 from training import record_input
-from training.data import breast_cancer, support2
+from training.data import actg175, breast_cancer, support2
 from training.dataset import Dataset
 from training.jobs import JOBS
 from training.quality.declarations import Impossible
@@ -20,6 +21,7 @@ from training.quality.table import Table
 
 Told = tuple[int, str, str]
 WRONG = "Jane Doe"
+DOCS = Path(__file__).parents[2] / "docs" / "training.md"
 
 
 def _table(schema: Schema, data: Dataset) -> pd.DataFrame:
@@ -27,14 +29,20 @@ def _table(schema: Schema, data: Dataset) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def patients() -> pd.DataFrame:
-    """All of SUPPORT, with the names and units of a request."""
-    return _table(support2.SCHEMA, support2.load_support2())
+def tables() -> dict[str, Dataset]:
+    """By the name of each job that has one."""
+    return {job.name: job.load() for job in JOBS.values() if job.table is not None}
 
 
 @pytest.fixture(scope="module")
-def tumours() -> pd.DataFrame:
-    return _table(breast_cancer.SCHEMA, breast_cancer.load_breast_cancer())
+def patients(tables: dict[str, Dataset]) -> pd.DataFrame:
+    """All of SUPPORT, with the names and units of a request."""
+    return _table(support2.SCHEMA, tables["mortality"])
+
+
+@pytest.fixture(scope="module")
+def tumours(tables: dict[str, Dataset]) -> pd.DataFrame:
+    return _table(breast_cancer.SCHEMA, tables["tumour"])
 
 
 @pytest.fixture
@@ -125,6 +133,25 @@ def _without(name: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
     return lambda table: table.drop(columns=name)
 
 
+def test_a_file_that_the_disk_does_not_give_is_named(drift: Any, tmp_path: Path) -> None:
+    (tmp_path / "drop.csv").symlink_to("/proc/self/mem")
+
+    assert drift("tumour", "--data", tmp_path / "drop.csv") == (2, "", "python -m training: drop.csv: Input/output error\n")
+
+
+def test_the_example_in_the_docs_is_what_the_command_prints(
+    drift: Any, tables: dict[str, Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_out = record_input.table_of(actg175.SCHEMA, tables["hiv-treatment"].held_out.inputs)
+    held_out.assign(weight=(held_out["weight"] * 2.2046).round(1)).to_csv(tmp_path / "clinic.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+
+    status, said, _ = drift("hiv-treatment", "--data", "clinic.csv", "--report", "drift.html")
+
+    assert status == 1
+    assert textwrap.indent(said, "    ") in DOCS.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "why"),
     [
@@ -171,8 +198,8 @@ def test_a_job_without_a_table_says_so_and_which_have_one(drift: Any, name: str,
 
 
 @pytest.mark.parametrize("name", [job.name for job in JOBS.values() if job.table is not None])
-def test_a_job_declares_the_table_that_its_items_are_rows_of(name: str, loaded: dict[str, Dataset]) -> None:
-    job, inputs = JOBS[name], loaded[name].held_out.inputs
+def test_a_job_declares_the_table_that_its_items_are_rows_of(name: str, tables: dict[str, Dataset]) -> None:
+    job, inputs = JOBS[name], tables[name].held_out.inputs
     assert job.table is not None
 
     table = record_input.table_of(job.table.schema, inputs)
