@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from gateway.call import Call, Principal, TensorDeclaration
 from gateway.errors import DeadlineExceeded, RequestTooLarge, ShuttingDown, TooManyCalls, TooManyElements
 
+DEADLINE_PASSED = "the deadline passed while the request was prepared: allow more time"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AdmissionLimits:
@@ -37,8 +39,7 @@ class Slot:
         """What is left of the call's time. Raises DeadlineExceeded where nothing is."""
         remaining = self._deadline - time.monotonic()
         if remaining <= 0:
-            message = "the deadline passed while the request was prepared: allow more time"
-            raise DeadlineExceeded(message)
+            raise DeadlineExceeded(DEADLINE_PASSED)
         return remaining
 
     def release(self) -> None:

@@ -8,12 +8,15 @@ from gateway.tensor import DType
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeclaredTensor:
-    """A tensor as the caller declares it; nothing of it is checked yet. `dtype` None: the caller named no type that there is."""
+    """A tensor as the caller declares it; nothing of it is checked yet. `dtype` None: the caller named no type that there is.
+
+    Nothing changes `strings`, and they may be the message's own: two bytes on the wire make one, so they are counted before any is made.
+    """
 
     dtype: DType | None
     shape: tuple[int, ...]
     content: bytes
-    strings: tuple[bytes, ...] = ()
+    strings: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,16 +8,16 @@ needs. Servicers convert, delegate to one of the three, and convert back. A mess
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
 
 from gateway import postprocess
-from gateway.admission import Admission, Slot
+from gateway.admission import DEADLINE_PASSED, Admission, Slot
 from gateway.audit import AuditLog
 from gateway.authenticate import Authenticator
 from gateway.authorize import authorize
@@ -25,7 +25,7 @@ from gateway.backend.client import Backend
 from gateway.backend.watch import StatusWatch
 from gateway.call import Call, Principal, Route
 from gateway.catalog import Catalog
-from gateway.errors import Code, InternalError, MedserveError, RelayedStatus, TooManyCalls, VersionNotReady
+from gateway.errors import Code, DeadlineExceeded, InternalError, MedserveError, RelayedStatus, TooManyCalls, VersionNotReady
 from gateway.item import Item
 from gateway.metrics import Metrics
 from gateway.preprocess import Preprocessor
@@ -74,6 +74,15 @@ class _Trail:
             raise RuntimeError(message)
         return self.slot.remaining_seconds()
 
+    @asynccontextmanager
+    async def deadline(self) -> AsyncIterator[None]:
+        """Ends what is awaited inside when the deadline passes. Raises DeadlineExceeded."""
+        try:
+            async with asyncio.timeout(self.remaining_seconds):
+                yield
+        except TimeoutError:
+            raise DeadlineExceeded(DEADLINE_PASSED) from None
+
 
 class Pipeline:
     """Runs calls through the stages."""
@@ -104,8 +113,8 @@ class Pipeline:
         # Decoding a large image takes tens of milliseconds: on the event loop it would stall every other call.
         self._decoders = ThreadPoolExecutor(max_workers=decoding_threads, thread_name_prefix="decode")
 
-    async def infer(self, bare: Call, parse: Parse[Item]) -> Inference:
-        """Runs one item through a published model. Raises MedserveError."""
+    async def infer(self, bare: Call, parse: Parse[Item], write: Callable[[Inference], bytes]) -> bytes:
+        """Runs one item through a published model; `write` makes the reply of what comes out. Raises MedserveError."""
         with self._guarded(bare) as trail:
             call, item = self._enter(trail, parse)
             (selector,) = call.selectors
@@ -116,13 +125,14 @@ class Pipeline:
                 # The version that the gateway chose was unloaded since it last asked: ask, and choose again, once.
                 if not route.by_default:
                     raise
-                await self._status_watch.refresh(route.model)
+                async with trail.deadline():
+                    await self._status_watch.refresh(route.model)
                 trail.route = route = self._router.resolve(selector)
                 outputs, warnings = await self._ask(trail, route, item)
             trail.version = route.version
             if route.manifest is None:
                 raise InternalError("a public call is routed by a manifest")
-            return Inference(request_id=call.request_id, route=route, reading=postprocess.read(route.manifest, outputs, warnings))
+            return write(Inference(request_id=call.request_id, route=route, reading=postprocess.read(route.manifest, outputs, warnings)))
 
     async def forward(self, bare: Call, parse: Parse[Write], version_of: Callable[[bytes], int | None]) -> bytes:
         """Passes a call of TensorFlow Serving's API on, routed; its tensors unparsed. Raises MedserveError or RelayedStatus.
@@ -170,8 +180,10 @@ class Pipeline:
         if route.manifest is None:
             raise InternalError("a public call is routed by a manifest")
         if self._preprocessor.is_heavy(route.manifest, item):
-            loop = asyncio.get_running_loop()
-            prepared = await loop.run_in_executor(self._decoders, self._preprocessor.prepare, route.manifest, item)
+            # A call that waits for a thread longer than it has is answered, and its work, if it hasn't begun, isn't done.
+            async with trail.deadline():
+                loop = asyncio.get_running_loop()
+                prepared = await loop.run_in_executor(self._decoders, self._preprocessor.prepare, route.manifest, item)
         else:
             prepared = self._preprocessor.prepare(route.manifest, item)
         started = time.perf_counter()

@@ -109,6 +109,10 @@ class Backend:
         except DecodeError:
             message = "the model server's answer can't be parsed"
             raise BackendAnswerInvalid(message) from None
+        if response.model_spec.HasField("version") and response.model_spec.version.value != route.version:
+            # The answer names whose weights it is of, and the audit does: neither may be another's.
+            message = "the model server answered with another version than it was asked for: tell whoever runs it, with the request id"
+            raise BackendAnswerInvalid(message)
         return {name: read_batch_of_one(name, proto, max_elements=self._max_elements) for name, proto in response.outputs.items()}
 
     async def forward(self, method: str, request: bytes, timeout_seconds: float) -> bytes:

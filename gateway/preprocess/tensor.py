@@ -40,7 +40,7 @@ def declared_as(spec: InputSpec, declared: DeclaredTensor, limits: InputLimits) 
         raise DtypeMismatch(message, field=f"{field}.data_type")
     require_shape(declared.shape, spec, field=f"{field}.shape")
     _require_content(declared, spec.dtype, field)
-    tensor = Tensor(dtype=spec.dtype, shape=declared.shape, content=declared.content, strings=declared.strings)
+    tensor = Tensor(dtype=spec.dtype, shape=declared.shape, content=declared.content, strings=tuple(declared.strings))
     if spec.dtype is DType.BOOL and tensor.content and np.frombuffer(tensor.content, dtype=np.uint8).max() > 1:
         # Any other byte is undefined behaviour in C++, where the model reads it.
         message = "an element of a BOOL tensor is the byte 0 or 1"

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from gateway.call import MAX_CHANNELS, MAX_FEATURES, MAX_RANK, Call, PurposeOfUse, Selector, TensorDeclaration, input_field, require_few_inputs
 from gateway.errors import FieldInvalid, RequestMalformed
 from gateway.item import Channel, DeclaredTensor, DicomObject, EncodedImage, InputData, Item, Quantity, Record, TimeSeries
-from gateway.pipeline import Pipeline
+from gateway.pipeline import Inference, Pipeline
 from gateway.rpc.answer import response_of
 from gateway.tensor import DType
 from medserve.v1 import inference_pb2, input_pb2, tensor_pb2
@@ -45,20 +45,24 @@ class InferenceServicer:
             include_raw_outputs = message.options.include_raw_outputs
             return _call_of(bare, message), Item(inputs={name: item_input_of(value) for name, value in message.inputs.items()})
 
-        return response_of(await self._pipeline.infer(call, parse), include_raw_outputs=include_raw_outputs).SerializeToString()
+        def write(inference: Inference) -> bytes:
+            return response_of(inference, include_raw_outputs=include_raw_outputs).SerializeToString()
+
+        return await self._pipeline.infer(call, parse, write)
 
 
 def _require_few_parts(request: inference_pb2.InferRequest) -> None:
-    """Raises FieldInvalid for more inputs, channels or features than are taken."""
+    """Raises FieldInvalid for more inputs, or for more channels or features in all of them, than are taken."""
     require_few_inputs(len(request.inputs))
+    channels = features = 0
     for name, value in request.inputs.items():
-        count = len(value.time_series.channels)
-        if count > MAX_CHANNELS:
-            message = f"the series has {count} channels; at most {MAX_CHANNELS} are taken"
+        channels += len(value.time_series.channels)
+        if channels > MAX_CHANNELS:
+            message = f"the request has {channels} channels or more; at most {MAX_CHANNELS} are taken"
             raise FieldInvalid(message, field=f"{input_field(name)}.time_series.channels")
-        count = len(value.record.features)
-        if count > MAX_FEATURES:
-            message = f"the record has {count} features; at most {MAX_FEATURES} are taken"
+        features += len(value.record.features)
+        if features > MAX_FEATURES:
+            message = f"the request has {features} features or more; at most {MAX_FEATURES} are taken"
             raise FieldInvalid(message, field=f"{input_field(name)}.record.features")
 
 
@@ -97,7 +101,7 @@ def _shape_of(tensor: tensor_pb2.Tensor) -> tuple[int, ...]:
 
 def _tensor_of(message: input_pb2.Input) -> DeclaredTensor:
     tensor = message.tensor
-    return DeclaredTensor(dtype=_DTYPE.get(tensor.data_type), shape=_shape_of(tensor), content=tensor.content, strings=tuple(tensor.string_values))
+    return DeclaredTensor(dtype=_DTYPE.get(tensor.data_type), shape=_shape_of(tensor), content=tensor.content, strings=tensor.string_values or ())
 
 
 def _time_series_of(message: input_pb2.Input) -> TimeSeries:

@@ -385,6 +385,7 @@ CASES = [
         for name, field_, says, reply in (
             ("garbage", "", "can't be parsed", b"\xff" + PATIENT.encode()),
             ("nothing", "", "publish the version again", b""),
+            ("another version's", "", "another version than it was asked for", lambda peer: peer.answer([0.25, 0.75], version=2)),
             ("too few labels", "", "publish the version again", lambda peer: peer.answer([1.0])),
             ("another output", "", "publish the version again", lambda peer: peer.answer([0.25, 0.75], name=PATIENT)),
             ("no batch dimension", 'outputs["probabilities"]', "has the shape [2]", lambda peer: peer.answer([0.25, 0.75], shape=(2,))),

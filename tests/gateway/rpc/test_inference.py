@@ -1,6 +1,8 @@
 """The public messages, byte for byte: what a request means to the stages, and what an answer looks like on the wire."""
 
 import asyncio
+import tracemalloc
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -55,9 +57,9 @@ class Recording:
         self.call: Call | None = None
         self.item: Item | None = None
 
-    async def infer(self, bare: Call, parse: Any) -> Inference:
+    async def infer(self, bare: Call, parse: Any, write: Callable[[Inference], bytes]) -> bytes:
         self.call, self.item = parse(bare)
-        return ANSWER
+        return write(ANSWER)
 
 
 def infer(request: bytes) -> tuple[Call, Item, bytes]:
@@ -102,7 +104,7 @@ def test_an_answer_without_them_holds_none() -> None:
         ({"tensor": {"data_type": 99}}, DeclaredTensor(dtype=None, shape=(), content=b"")),
         (
             {"tensor": {"data_type": 13, "shape": [1], "string_values": [b"s"]}},
-            DeclaredTensor(dtype=DType.STRING, shape=(1,), content=b"", strings=(b"s",)),
+            DeclaredTensor(dtype=DType.STRING, shape=(1,), content=b"", strings=[b"s"]),
         ),
         (
             {"time_series": {"channels": [{"name": "I", "unit": "mV", "values": [1, 2]}], "sampling_frequency_hz": 100}},
@@ -151,6 +153,37 @@ def test_a_shape_of_a_million_dimensions_is_not_copied() -> None:
     declared = item.inputs["x"]
     assert isinstance(declared, DeclaredTensor)
     assert len(call.declarations[0].shape) == len(declared.shape) == MAX_RANK + 1
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        ({"time_series": {"channels": [{}] * 2049}}, 'inputs["b"].time_series.channels'),
+        ({"record": {"features": {str(number): {} for number in range(2049)}}}, 'inputs["b"].record.features'),
+    ],
+    ids=["channels", "features"],
+)
+def test_what_two_inputs_hold_together_is_bounded(value: dict[str, Any], field: str) -> None:
+    with pytest.raises(FieldInvalid, match="at most 4096") as caught:
+        infer(serialized(inputs={name: input_pb2.Input(**value) for name in ("a", "b")}))
+
+    # A map has no order.
+    assert caught.value.field in {field, field.replace('"b"', '"a"')}
+
+
+def test_of_a_million_strings_none_is_made_before_they_are_counted() -> None:
+    content = serialized(inputs={"x": input_pb2.Input(tensor=tensor_pb2.Tensor(shape=[1], string_values=[b"ab"] * 1_000_000))})
+    tracemalloc.start()
+    try:
+        _, item, _ = infer(content)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    declared = item.inputs["x"]
+    assert isinstance(declared, DeclaredTensor)
+    assert len(declared.strings) == 1_000_000
+    assert peak < 1_000_000
 
 
 def test_a_name_that_is_not_plain_is_not_said_back() -> None:
