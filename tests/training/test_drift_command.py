@@ -65,7 +65,7 @@ def test_a_random_half_of_the_patients_has_not_drifted(drift: Any, patients: pd.
     assert (status, errors) == (0, "")
     lines = said.splitlines()
     assert lines[0] == "half.parquet: 4552 of 4552 rows taken, 0 quarantined"
-    assert lines[1].split() == ["field", "what", "test", "statistic", "p", "(Holm)", "effect"]
+    assert lines[1].split() == ["field", "what", "test", "statistic", "p", "(Holm)", "effect", "from", "what", "to", "what"]
     assert lines[-1] == "4552 new rows beside 5463: nothing has drifted"
 
 

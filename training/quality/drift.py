@@ -5,6 +5,7 @@ few a measure of effect jumps by chance: a field has drifted where both say so. 
 sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6 (1979).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,6 +26,8 @@ _LEAST_EXPECTED = 5
 _TABLES = 9_999
 _SMALLEST_P_SHOWN = 0.001
 _EXACT_ROWS = 100
+# The mean of few values says what one patient has.
+_FEWEST_TOLD = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +66,9 @@ class Comparison:
         statistic: D of Kolmogorov and Smirnov, χ², z of two proportions, or the odds ratio of Fisher's test, new to reference.
         p, corrected_p: before and after Holm's correction for all comparisons.
         effect: the population stability index; or the new share without a value, less the reference's.
-        has_drifted: whether both are beyond what is tolerated.
+        summary: what is told of both tables: the mean; the share of the category whose share changed most; or the share without a value.
+        was, now: that of the reference and of the new drop; None where one of both has fewer than ten values.
+        has_drifted: whether both p and effect are beyond what is tolerated.
     """
 
     test: str
@@ -71,7 +76,15 @@ class Comparison:
     p: float
     corrected_p: float
     effect: float
+    summary: str
+    was: float | None
+    now: float | None
     has_drifted: bool
+
+    @property
+    def told(self) -> str:
+        """For people: from what to what; empty where that isn't told."""
+        return "" if self.was is None or self.now is None else f"{self.summary} {self.was:.4g} → {self.now:.4g}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,10 +146,13 @@ class Drift:
             if each is not None
         ]
         rows = [
-            (name, what, each.test, f"{each.statistic:.4g}", _shown(each.corrected_p), f"{each.effect:+.3f}", "drifted" if each.has_drifted else "")
+            (
+                *(name, what, each.test, f"{each.statistic:.4g}", _shown(each.corrected_p), f"{each.effect:+.3f}", each.told),
+                "drifted" if each.has_drifted else "",
+            )
             for name, what, each in compared
         ]
-        return table(("field", "what", "test", "statistic", "p (Holm)", "effect", ""), rows)
+        return table(("field", "what", "test", "statistic", "p (Holm)", "effect", "from what to what", ""), rows)
 
 
 class _Test(NamedTuple):
@@ -146,6 +162,9 @@ class _Test(NamedTuple):
     statistic: float
     p: float
     effect: float
+    summary: str
+    was: float | None
+    now: float | None
 
 
 def compare(schema: Schema, reference: "pd.DataFrame", new: "pd.DataFrame", *, tolerance: Tolerance | None = None) -> Drift:
@@ -204,8 +223,7 @@ def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _of_values(field: Field, reference: "pd.Series[Any]", new: "pd.Series[Any]") -> _Test | None:
     if field.categories:
-        counts = _counts(*(column[column != None] for column in (cells.texts(reference), cells.texts(new))))  # noqa: E711 - each element
-        return None if counts is None else _chi_squared(counts)
+        return _of_categories(*(column[column != None] for column in (cells.texts(reference), cells.texts(new))))  # noqa: E711 - each element
     one, other = (column[~np.isnan(column)] for column in (cells.numbers(reference), cells.numbers(new)))
     return _kolmogorov_smirnov(one, other) if len(one) and len(other) else None
 
@@ -216,28 +234,36 @@ def _kolmogorov_smirnov(reference: NDArray[np.float64], new: NDArray[np.float64]
     edges = decile_edges(reference)
     index = stability_index(*(np.bincount(np.searchsorted(edges, numbers), minlength=len(edges) + 1) for numbers in (reference, new)))
     found = stats.ks_2samp(reference, new, method="exact" if max(len(reference), len(new)) <= _EXACT_ROWS else "asymp")
-    return _Test("Kolmogorov-Smirnov", float(found.statistic), float(found.pvalue), index)
+    told = _told((reference.mean(), new.mean()), (len(reference), len(new)))
+    return _Test("Kolmogorov-Smirnov", float(found.statistic), float(found.pvalue), index, "mean", *told)
 
 
-def _counts(reference: NDArray[Any], new: NDArray[Any]) -> NDArray[np.int64] | None:
-    """[2, categories that are in one of them]; None where there is nothing to compare."""
+def _of_categories(reference: NDArray[Any], new: NDArray[Any]) -> _Test | None:
     names, codes = np.unique(np.concatenate([reference, new]).astype(str), return_inverse=True)
     if len(names) < 2 or not len(reference) or not len(new):  # noqa: PLR2004 - one category
         return None
-    return np.stack([np.bincount(part, minlength=len(names)) for part in (codes[: len(reference)], codes[len(reference) :])])
+    counts = np.stack([np.bincount(part, minlength=len(names)) for part in (codes[: len(reference)], codes[len(reference) :])])
+    test, statistic, p = _chi_squared(counts)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    # The last of equals, which both of two categories are but for rounding.
+    most = len(names) - 1 - int(np.abs(shares[1] - shares[0]).round(12)[::-1].argmax())
+    told = _told(shares[:, most], counts.sum(axis=1))
+    return _Test(test, statistic, p, stability_index(counts[0], counts[1]), f"share of {names[most]}", *told)
 
 
-def _chi_squared(counts: NDArray[np.int64]) -> _Test:
-    """By tables with the same margins where too little is expected in a cell: A. C. A. Hope, J. R. Stat. Soc. B 30 (1968)."""
+def _chi_squared(counts: NDArray[np.int64]) -> tuple[str, float, float]:
+    """The test's name, χ² and p of counts [2, categories].
+
+    By tables with the same margins where too little is expected in a cell: A. C. A. Hope, J. R. Stat. Soc. B 30 (1968).
+    """
     from scipy import stats  # noqa: PLC0415 - slow to import
 
-    index = stability_index(counts[0], counts[1])
     if stats.contingency.expected_freq(counts).min() >= _LEAST_EXPECTED:
         found = stats.chi2_contingency(counts, correction=False)
-        return _Test("chi-squared", float(found.statistic), float(found.pvalue), index)
+        return "chi-squared", float(found.statistic), float(found.pvalue)
     method = stats.MonteCarloMethod(n_resamples=_TABLES, rng=np.random.default_rng(0))
     found = stats.chi2_contingency(counts, correction=False, method=method)
-    return _Test("chi-squared by simulation", float(found.statistic), float(found.pvalue), index)
+    return "chi-squared by simulation", float(found.statistic), float(found.pvalue)
 
 
 def _of_missing(field: Field, reference: "pd.DataFrame", new: "pd.DataFrame") -> _Test | None:
@@ -250,17 +276,24 @@ def _of_missing(field: Field, reference: "pd.DataFrame", new: "pd.DataFrame") ->
         return None
     shares = missing / rows
     effect = float(shares[1] - shares[0])
+    told = ("share", *_told(shares, rows))
     if rows.min() * min(pooled, 1 - pooled) < _LEAST_EXPECTED:
         found = stats.fisher_exact(np.stack([missing, rows - missing], axis=1)[::-1])
-        return _Test("Fisher's exact", float(found.statistic), float(found.pvalue), effect)
+        return _Test("Fisher's exact", float(found.statistic), float(found.pvalue), effect, *told)
     z = effect / float(np.sqrt(pooled * (1 - pooled) * (1 / rows).sum()))
-    return _Test("two proportions", z, float(2 * stats.norm.sf(abs(z))), effect)
+    return _Test("two proportions", z, float(2 * stats.norm.sf(abs(z))), effect, *told)
+
+
+def _told(summaries: Sequence[float] | NDArray[np.float64], rows: Sequence[int] | NDArray[np.int64]) -> tuple[float | None, float | None]:
+    """Of the reference and of the new drop, where both have enough values."""
+    return (float(summaries[0]), float(summaries[1])) if min(rows) >= _FEWEST_TOLD else (None, None)
 
 
 def _judged(test: _Test, corrected_p: float, limit: float, tolerance: Tolerance) -> Comparison:
     has_drifted = corrected_p < tolerance.significance and abs(test.effect) >= limit
     return Comparison(
-        test=test.name, statistic=test.statistic, p=test.p, corrected_p=corrected_p, effect=test.effect, has_drifted=has_drifted,
+        test=test.name, statistic=test.statistic, p=test.p, corrected_p=corrected_p, effect=test.effect,
+        summary=test.summary, was=test.was, now=test.now, has_drifted=has_drifted,
     )  # fmt: skip
 
 

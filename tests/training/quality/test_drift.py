@@ -230,9 +230,22 @@ def test_a_report_names_each_comparison() -> None:
 
     assert str(drift) == "100 new rows beside 100: drifted: x"
     assert drift.as_table().rows == (
-        ("x", "values", "Kolmogorov-Smirnov", "1", "below 0.001", f"{distribution(drift).effect:+.3f}", "drifted"),
-        ("x", "missing", "two proportions", "3.086", "0.002", "+0.200", "drifted"),
+        ("x", "values", "Kolmogorov-Smirnov", "1", "below 0.001", f"{distribution(drift).effect:+.3f}", "mean 39.5 → 229.5", "drifted"),
+        ("x", "missing", "two proportions", "3.086", "0.002", "+0.200", "share 0.2 → 0.4", "drifted"),
     )
+
+
+def test_of_categories_it_is_told_which_ones_share_changed_most() -> None:
+    drift = compare(COLOUR, pd.DataFrame({"x": ["r"] * 60 + ["g"] * 30 + ["b"] * 10}), pd.DataFrame({"x": ["r"] * 50 + ["g"] * 20 + ["b"] * 30}))
+
+    assert distribution(drift).told == "share of b 0.1 → 0.3"
+
+
+@pytest.mark.parametrize(("rows", "told"), [(9, ""), (10, "mean 10 → 4.5")])
+def test_the_mean_of_so_few_that_it_says_what_one_of_them_has_is_not_told(rows: int, told: str) -> None:
+    drift = compare(ONE, pd.DataFrame({"x": [10.0] * 100}), pd.DataFrame({"x": [float(row) for row in range(rows)] + [math.nan] * 50}))
+
+    assert distribution(drift).told == told
 
 
 def test_what_is_tolerated_is_declared() -> None:
