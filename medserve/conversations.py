@@ -141,14 +141,18 @@ def wait_ready(service: str, timeout_seconds: float) -> Conversation[None]:
     """Asks again and again until the answer is yes or the time is over."""
     ends = time.monotonic() + require_timeout(timeout_seconds)
     what = f"the model or service {service}" if service else "the gateway"
-    last = "it isn't serving yet"
+    last = ""
     while (remaining := ends - time.monotonic()) > 0:
         try:
             if (yield from health(service, min(_CHECK_SECONDS, remaining))):
                 return
             last = "it isn't serving yet"
-        except (Unavailable, NotFound, DeadlineExceeded) as error:
+        except (Unavailable, NotFound) as error:
             last = error.message
+        except DeadlineExceeded as error:
+            # A last question that had no time to be answered says less than an answer before it.
+            if not last or remaining >= _CHECK_SECONDS:
+                last = error.message
         yield Pause(seconds=max(0.0, min(_POLL_SECONDS, ends - time.monotonic())))
     message = f"{what} isn't ready after {timeout_seconds:g} s: {last}"
     raise deadline_exceeded(message)

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2
 
 from medserve import DeadlineExceeded, Unavailable
 from medserve.conversations import Exchange, Pause, advance, list_models, wait_ready
@@ -52,3 +53,21 @@ def test_waiting_pauses_between_two_looks() -> None:
     steps = [advance(conversation, None), advance(conversation, Unavailable("gone")), advance(conversation, None)]
 
     assert [type(step) for step in steps] == [Exchange, Pause, Exchange]
+
+
+@pytest.mark.parametrize(
+    ("answered", "said"), [(True, "it isn't serving yet"), (False, "no time")], ids=["after an answer", "where nobody ever answered"]
+)
+def test_a_last_look_without_time_to_be_answered_hides_no_answer_before_it(monkeypatch: pytest.MonkeyPatch, answered: bool, said: str) -> None:
+    now = 0.0
+    monkeypatch.setattr("medserve.conversations.time", SimpleNamespace(monotonic=lambda: now))
+    conversation = wait_ready("m", 5)
+    advance(conversation, None)
+    advance(conversation, health_pb2.HealthCheckResponse(status="NOT_SERVING") if answered else DeadlineExceeded("no time"))
+    now = 4.9
+    advance(conversation, None)
+
+    advance(conversation, DeadlineExceeded("no time"))
+    now = 5.0
+    with pytest.raises(DeadlineExceeded, match=said):
+        advance(conversation, None)
