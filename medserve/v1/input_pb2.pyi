@@ -32,7 +32,9 @@ class Input(_message.Message):
     RECORD_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def tensor(self) -> _tensor_pb2.Tensor:
-        """The model's own tensor, without the batch dimension."""
+        """The model's own tensor, without the batch dimension. It has no units: its numbers are in the manifest's. An element of a record's tensor is held
+        to what the manifest says of its feature, as it would be in a record: the tensor has not-a-number where one is missing, and a category's place.
+        """
 
     @_builtins.property
     def dicom(self) -> Global___DicomObject:
