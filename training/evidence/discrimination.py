@@ -146,8 +146,7 @@ def roc(is_case: IsCase, scores: Scores, bootstrap: Bootstrap) -> Band:
     both = [rows for rows in bootstrap.rows() if 0 < is_case[rows].sum() < len(rows)]
     if not both:
         raise ValueError("is_case: cases and others are needed, and no resample had both")
-    tail = (1 - bootstrap.confidence_level) / 2
-    lower, upper = np.quantile([sensitivity(rows) for rows in both], [tail, 1 - tail], axis=0)
+    lower, upper = np.quantile([sensitivity(rows) for rows in both], resampling.tails(bootstrap), axis=0)
     return Band(x=grid, y=sensitivity(np.arange(len(is_case))), lower=lower, upper=upper)
 
 

@@ -1,6 +1,8 @@
 """Bootstrap intervals by patient, for any figure that can be computed from some of the items.
 
 B. Efron and R. J. Tibshirani, "An introduction to the bootstrap", 1993: 13 for the percentile interval, 14.3 for BCa, which mends its bias and skew.
+Of few groups the percentile interval is too narrow: of 13, such as the pigs that are held out, one of 95 % held the truth in 91 % of trials. So it is
+expanded (T. C. Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69, 2015): then it held it in 94.5 %.
 Items of one patient aren't independent, so patients are drawn, each with all of their items (A. C. Davison and D. V. Hinkley, "Bootstrap methods and
 their application", 1997, 3.8). A resample is the same for whoever asks with the same seed, so two models can be held against each other on each.
 """
@@ -21,7 +23,7 @@ Statistic = Callable[[Rows], float]
 """A figure of the items whose numbers are given, with repeats; not-a-number where it is undefined for them, such as an AUROC of one class only."""
 Method = Literal["percentile", "bca"]
 
-_NAMES: dict[Method, str] = {"percentile": "percentile", "bca": "BCa"}
+_NAMES: dict[Method, str] = {"percentile": "expanded percentile", "bca": "BCa"}
 _FEWEST_DEFINED = 0.5
 
 
@@ -124,14 +126,14 @@ def figure(name: str, statistic: Statistic, bootstrap: Bootstrap, *, method: Met
         return of_distribution(name, value, resampled, bootstrap)
     defined = _defined(name, resampled)
     left_out = np.array([statistic(rows) for rows in bootstrap.left_out()], np.float64)
-    ends = np.quantile(defined, _corrected(_tails(bootstrap), value, defined, left_out))
+    ends = np.quantile(defined, _corrected(_plain_tails(bootstrap), value, defined, left_out))
     return _figure(name, value, ends, bootstrap, called=bootstrap.named("bca", len(resampled) - len(defined)))
 
 
 def of_distribution(name: str, value: float, resampled: NDArray[np.float64], bootstrap: Bootstrap) -> Figure:
     """A figure whose `distribution` is known, [resamples], with its percentile interval. Raises ValueError where half of them are undefined."""
     defined = _defined(name, resampled)
-    ends = np.quantile(defined, _tails(bootstrap))
+    ends = np.quantile(defined, tails(bootstrap))
     return _figure(name, value, ends, bootstrap, called=bootstrap.named("percentile", len(resampled) - len(defined)))
 
 
@@ -161,12 +163,23 @@ def paired(candidate: Statistic, stable: Statistic, bootstrap: Bootstrap) -> Res
 
 
 def pointwise(statistic: Callable[[Rows], NDArray[Any]], bootstrap: Bootstrap) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The lower and the upper end of the percentile interval of each element of an array: of each point by itself, and not of all at once."""
-    lower, upper = np.quantile(distribution(statistic, bootstrap), _tails(bootstrap), axis=0)
+    """The ends of the expanded percentile interval of each element of an array: of each point by itself, and not of all at once."""
+    lower, upper = np.quantile(distribution(statistic, bootstrap), tails(bootstrap), axis=0)
     return lower, upper
 
 
-def _tails(bootstrap: Bootstrap) -> NDArray[np.float64]:
+def tails(bootstrap: Bootstrap) -> NDArray[np.float64]:
+    """The shares of the resamples below the ends of an expanded percentile interval.
+
+    They are those of the mean of as many groups: by Student's distribution, and with the variance of a sample where resamples have less.
+    """
+    from scipy.special import ndtr, stdtrit  # noqa: PLC0415 - slow to import
+
+    fewer = bootstrap.count - 1
+    return np.asarray(ndtr(np.sqrt(bootstrap.count / fewer) * stdtrit(fewer, _plain_tails(bootstrap))), np.float64)
+
+
+def _plain_tails(bootstrap: Bootstrap) -> NDArray[np.float64]:
     """The shares of the resamples below the interval's ends."""
     tail = (1 - bootstrap.confidence_level) / 2
     return np.array([tail, 1 - tail])

@@ -93,7 +93,7 @@ def test_of_patients_with_many_items_each_coverage_is_known_less_well_than_wilso
     assert by_patient.value == apart.value
     # Ten times as few independent items are known √10 times less well.
     assert by_patient.upper - by_patient.lower > 2.5 * (apart.upper - apart.lower)
-    assert by_patient.interval_method == "bootstrap percentile, 1000 resamples of 40 groups"
+    assert by_patient.interval_method == "bootstrap expanded percentile, 1000 resamples of 40 groups"
 
 
 def test_too_few_items_exclude_nothing() -> None:

@@ -155,7 +155,7 @@ def test_the_figures_of_independent_items_have_exact_intervals_and_those_of_pati
 
     assert [figure.name for figure in alone] == [figure.name for figure in by_patient]
     assert [figure.value for figure in alone] == pytest.approx([figure.value for figure in by_patient])
-    drawn_by = "bootstrap percentile, 200 resamples"
+    drawn_by = "bootstrap expanded percentile, 200 resamples"
     assert [figure.interval_method for figure in alone] == ["delong", drawn_by, drawn_by, "wilson", "wilson"]
     assert {figure.interval_method for figure in by_patient} == {f"{drawn_by} of 100 groups"}
     assert all(figure.lower < figure.value < figure.upper for figure in alone + by_patient)
