@@ -1,10 +1,11 @@
 """The peak of memory while a set is streamed, and while one ten times as large is.
 
-    python -m benchmarks.training.memory [--rows 200000] [--images 2000] [--rounds 3]
+    python -m benchmarks.training.memory [--rows 200000] [--images 2000] [--rounds 3] [--way WAY ...]
 
 Each figure is of a process of its own, which imports TensorFlow, goes through one shuffled epoch in batches of 128, and says what the most was that
 it held (the kernel's ru_maxrss). `nothing` imports the same and reads nothing. `in memory` holds the table as arrays, which is what streams are for
-not doing. `CSV, making its cache` copies the set on the way.
+not doing. `CSV, making its cache` copies the set on the way. `a job's data` is all that a job is given: the set is cut by patient, 1,000 items of
+each part are held, and the epoch is of those to train on.
 """
 
 import argparse
@@ -13,6 +14,8 @@ import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -21,12 +24,21 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 
 from benchmarks.training import sets
+from training.dataset import Dataset
+from training.streams.columns import Kind, Part
+from training.streams.csv_files import CsvFiles
 from training.streams.dataset import dataset
+from training.streams.image_folder import ImageFolder
+from training.streams.labels import ByFolder
+from training.streams.parts import ByPatient, Patients
+from training.streams.source import Source
+from training.streams.streamed_dataset import Roles, streamed_dataset
 
 BATCH = 128
 TIMES = 10
-_MAKING, _BY = ", making its cache", ", by its cache"
-WAYS = ("nothing", "in memory", *sets.MAKERS, f"CSV{_MAKING}", f"CSV{_BY}")
+_MAKING, _BY, _JOB = ", making its cache", ", by its cache", ", a job's data"
+WAYS = ("nothing", "in memory", *sets.MAKERS, f"CSV{_MAKING}", f"CSV{_BY}", f"CSV{_JOB}", f"PNG{_JOB}")
+HELD = 1000
 # Between two runs of the same the peak differs by so much: threads and their arenas of memory come and go.
 FLAT = 1.1
 
@@ -40,6 +52,9 @@ def peak_mebibytes(way: str, folder: Path, rows: int) -> float:
         batches = tf.data.Dataset.from_tensor_slices(arrays).shuffle(16_384).batch(BATCH)
     elif way == "nothing":
         batches = tf.data.Dataset.range(rows).batch(BATCH)
+    elif way.endswith(_JOB):
+        data = of_a_job(sets.MAKERS[way.removesuffix(_JOB)](folder, rows))
+        batches, rows = data.training.source().epoch(0, batch_size=BATCH, seed=0), data.items_to_learn
     else:
         cache = folder / way if "cache" in way else None
         batches = dataset(sets.MAKERS[way.removesuffix(_MAKING).removesuffix(_BY)](folder, rows), batch_size=BATCH, seed=0, epoch=0, cache=cache)
@@ -50,17 +65,34 @@ def peak_mebibytes(way: str, folder: Path, rows: int) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def of_a_job(source: Source) -> Dataset:
+    """The set as a job is given it."""
+    match source:
+        case CsvFiles():
+            # A number of four decimals is of one row or of a few.
+            source = replace(source, parts=(*source.parts, Part(name="whose", columns="x0", kind=Kind.STRING)))
+            patients, arrays = Patients(array="whose"), Roles(inputs="x", targets="label")
+        case ImageFolder():
+            classes = tuple(sorted(path.name for path in source.root.iterdir()))
+            source = replace(source, labels=ByFolder(classes=classes))
+            patients, arrays = Patients(array="file"), Roles(inputs="image", targets="label")
+        case _:
+            raise ValueError(source)
+    parts = ByPatient(source=source, patients=patients)
+    return streamed_dataset(parts, arrays, name="made up", source="here", license="none", sample=HELD, at_most=HELD)
+
+
 def in_a_process(way: str, folder: Path, rows: int) -> float:
     """The same in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.training.memory", "--child", way, "--folder", str(folder), "--rows", str(rows)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 
-def run(folder: Path, rows: int, images: int, rounds: int) -> None:
+def run(folder: Path, rows: int, images: int, rounds: int, ways: Sequence[str]) -> None:
     """Makes the files in `folder`, measures, and prints."""
     print(f"{'way':<26}{'rows':>10}{'MiB':>8}{'rows':>10}{'MiB':>8}   ratio, median of {rounds} (least-greatest)")
-    for way in WAYS:
-        few = images if way == "PNG" else rows
+    for way in ways:
+        few = images if way.startswith("PNG") else rows
         places = [(folder / str(count), count) for count in (few, TIMES * few)]
         # Files are made by a process that isn't measured; so is the cache that is only read.
         for place, count in places:
@@ -86,6 +118,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--way", choices=WAYS, action="append", help="only this one; may be given several times")
     parser.add_argument("--child", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -93,7 +126,7 @@ def main() -> None:
         print(peak_mebibytes(arguments.child, arguments.folder, arguments.rows))
         return
     with tempfile.TemporaryDirectory(prefix="medserve-memory-") as folder:
-        run(Path(folder), arguments.rows, arguments.images, arguments.rounds)
+        run(Path(folder), arguments.rows, arguments.images, arguments.rounds, arguments.way or WAYS)
 
 
 if __name__ == "__main__":

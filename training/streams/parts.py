@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,11 @@ class Parts(Protocol):
         """
 
 
+def text_of(value: Any) -> str:  # noqa: ANN401 - an item of an array
+    """A text, or a number as one; a TFRecord has its texts as bytes."""
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Patients:
     """What says whose an item is.
@@ -92,8 +97,8 @@ class Patients:
         Of a million patients two have the same number once in 40 million times.
         """
         key = seed.to_bytes(8, "little")
-        found = [self._id(str(text)) for text in items[self.array].tolist()]
-        digests = (hashlib.blake2b((text or "").encode("utf-8", "surrogatepass"), digest_size=8, key=key).digest() for text in found)
+        found = [self._id(text_of(value)) for value in items[self.array].tolist()]
+        digests = (hashlib.blake2b((text or "").encode("utf-8", "surrogateescape"), digest_size=8, key=key).digest() for text in found)
         return np.frombuffer(b"".join(digests), "<i8").astype(np.int64), np.array([text is not None for text in found], bool)
 
     def _id(self, text: str) -> str | None:

@@ -13,7 +13,7 @@ from training.dataset import Dataset, Part, Sample
 from training.quality.fault import Fault, as_table
 from training.quality.split import Leak
 from training.report.page import Section
-from training.streams.parts import NAMES, Name, Parts
+from training.streams.parts import NAMES, Name, Parts, text_of
 from training.streams.quarantine import Quarantine
 from training.streams.reservoir import Reservoir
 from training.streams.source import STRING, Items, Source, Spec, require_counts
@@ -27,7 +27,7 @@ _PATIENTS = ".patients"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Arrays:
+class Roles:
     """Which of an item's arrays is what.
 
     Attributes:
@@ -43,15 +43,15 @@ class Arrays:
 
     @property
     def learnt(self) -> str | tuple[str, ...]:
-        """The targets' arrays."""
+        """The targets' roles."""
         return self.targets if isinstance(self.targets, str) else self.targets.names or ()
 
     def specs(self, spec: Mapping[str, Spec]) -> dict[str, Spec]:
-        """Of all these arrays. Raises ValueError where items don't have one, or an attribute has bounds and is a text, or the other way round."""
+        """Of all these roles. Raises ValueError where items don't have one, or an attribute has bounds and is a text, or the other way round."""
         targets = (self.learnt,) if isinstance(self.learnt, str) else self.learnt
         names = (self.inputs, *targets, *self.attributes)
         if missing := [name for name in names if name not in spec]:
-            message = f"arrays: {', '.join(missing)}: not among {', '.join(spec)}"
+            message = f"roles: {', '.join(missing)}: not among {', '.join(spec)}"
             raise ValueError(message)
         if wrong := [name for name, bounds in self.attributes.items() if (spec[name].dtype == STRING) == bool(bounds) or spec[name].shape]:
             message = f"attributes: {', '.join(wrong)}: one text an item without bounds, or one number with bounds"
@@ -61,7 +61,7 @@ class Arrays:
 
 def streamed_dataset(
     parts: Parts,
-    arrays: Arrays,
+    roles: Roles,
     *,
     name: str,
     source: str,
@@ -78,7 +78,7 @@ def streamed_dataset(
 
     Args:
         parts: where the items come from.
-        arrays: what is what.
+        roles: what is what.
         name, source, license: as a `Dataset` has them.
         sample: how many items to train on are held, for what is fitted in memory.
         at_most: of how many items to validate, and of how many held out, all are held; of more, so many are drawn.
@@ -87,12 +87,12 @@ def streamed_dataset(
 
     Raises ValueError where an argument isn't as above or a part has no items, Leak where a patient is in two parts, and OSError.
     """
-    reading = _Reading(parts, arrays.specs(parts.part("training").spec()), sample=sample, at_most=at_most, seed=seed, cache=cache)
+    reading = _Reading(parts, roles.specs(parts.part("training").spec()), sample=sample, at_most=at_most, seed=seed, cache=cache)
     reading.to_the_end()
     training = reading.parts.part("training")
-    stream = Streamed(source=training, inputs=arrays.inputs, targets=arrays.learnt, survey=reading.survey_of(training))
+    stream = Streamed(source=training, inputs=roles.inputs, targets=roles.learnt, survey=reading.survey_of(training))
     notes = (reading.note(),)
-    fitted, validation, held_out = (_part(reading.reservoirs[part].drawn(), arrays) for part in NAMES)
+    fitted, validation, held_out = (_part(reading.reservoirs[part].drawn(), roles) for part in NAMES)
     return Dataset(
         name=name,
         source=source,
@@ -179,14 +179,14 @@ class _Reading:
         return np.unique(np.concatenate([self.reservoirs[part].array(_PATIENTS) for part in parts]))
 
 
-def _part(held: Mapping[str, NDArray[Any]], arrays: Arrays) -> Part:
+def _part(held: Mapping[str, NDArray[Any]], roles: Roles) -> Part:
     patients = held.get(_PATIENTS)
     return Part(
-        inputs=held[arrays.inputs],
-        targets=held[arrays.targets] if isinstance(arrays.targets, str) else _structured(held, arrays.targets),
+        inputs=held[roles.inputs],
+        targets=held[roles.targets] if isinstance(roles.targets, str) else _structured(held, roles.targets),
         # Where each is somebody else's, there is nothing to group.
         patients=None if patients is None or len(np.unique(patients)) == len(patients) else patients,
-        attributes={name: _levels(held[name], bounds) for name, bounds in arrays.attributes.items()},
+        attributes={name: _levels(held[name], bounds) for name, bounds in roles.attributes.items()},
     )
 
 
@@ -202,4 +202,4 @@ def _levels(values: NDArray[Any], bounds: tuple[float, ...]) -> NDArray[Any]:
     """[items], texts; None where nothing is known."""
     from training.evidence.subgroups import banded  # noqa: PLC0415 - slow to import
 
-    return banded(values.astype(np.float64), bounds) if bounds else np.array([text or None for text in values.tolist()], object)
+    return banded(values.astype(np.float64), bounds) if bounds else np.array([text_of(value) or None for value in values.tolist()], object)

