@@ -81,12 +81,16 @@ def test_targets_are_made_on_the_way_with_the_dtype_that_the_sample_has(*, is_st
         given.append(found.dtype)
         return hazards_of(0, 20, 40)(found) if is_structured else found[:, np.newaxis].astype(np.float32)
 
-    batches = network.source_of(plain, targets).epoch(0, batch_size=16, seed=None)
+    converted = network.source_of(plain, targets)
+    batches = converted.epoch(0, batch_size=16, seed=None)
 
     shape = (None, 2, 2) if is_structured else (None, 1)
     assert batches.element_spec[1] == tf.TensorSpec(shape, tf.float32)
-    found = np.concatenate([wanted.numpy() for _, wanted in batches])
+    found, rest = (
+        np.concatenate([wanted.numpy() for _, wanted in some]) for some in (batches, converted.epoch(0, batch_size=16, seed=None, first=3))
+    )
     np.testing.assert_array_equal(found, targets(items()[1] if is_structured else items()[1]["event"]))
+    np.testing.assert_array_equal(found[48:], rest)
     assert set(given) == {plain.targets.dtype}
 
 
