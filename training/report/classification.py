@@ -1,17 +1,19 @@
 """What a report says of a classification: figures beside the baseline's, how probabilities hold, and the items that were misread."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.calibration import bins_of
-from training.evaluate import share
+from training.evidence import resampling
+from training.evidence.resampling import Bootstrap
 from training.report import plots
 from training.report.page import Plot, Section, table
 from training.report.plots import Band
 
-_CONFIDENCE_LEVEL = 0.95
 _MOST_MISREAD = 4
 
 Probabilities = NDArray[np.floating]
@@ -19,9 +21,11 @@ Draw = Callable[[int, str], str]
 """Draws a held-out item, by its number, under a title."""
 
 
-def sections(probabilities: Probabilities, labels: NDArray[np.int64], names: Sequence[str], *, error: float, point: float | None) -> list[Section]:
-    """What there is to see of probabilities [items, classes]; `error` and `point` as of `calibration` and `discrimination`."""
-    return [calibration(probabilities, labels, error=error), discrimination(probabilities, labels, names, point=point)]
+def sections(
+    probabilities: Probabilities, labels: NDArray[np.int64], names: Sequence[str], bootstrap: Bootstrap, *, error: float, point: float | None
+) -> list[Section]:
+    """What there is to see of probabilities [items, classes]; the others as of `calibration` and `discrimination`."""
+    return [calibration(probabilities, labels, bootstrap, error=error), discrimination(probabilities, labels, names, point=point)]
 
 
 def discrimination(probabilities: Probabilities, labels: NDArray[np.int64], names: Sequence[str], *, point: float | None = None) -> Section:
@@ -53,25 +57,34 @@ def discrimination(probabilities: Probabilities, labels: NDArray[np.int64], name
     )
 
 
-def calibration(probabilities: Probabilities, labels: NDArray[np.int64], *, error: float) -> Section:
+def calibration(probabilities: Probabilities, labels: NDArray[np.int64], bootstrap: Bootstrap, *, error: float) -> Section:
     """Of the class that was said: its probability against the share that it was right in, in ten bins of equally many items.
 
-    `error` is the expected calibration error.
+    The `bootstrap`, of these items, says whose each is; `error` is the expected calibration error.
     """
     said, is_right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     bins = bins_of(said)
-    shares = [share("right", int(is_right[rows].sum()), len(rows), confidence_level=_CONFIDENCE_LEVEL) for rows in bins]
+    ends = np.array([_ends(is_right[rows], None if bootstrap.groups is None else bootstrap.groups[rows], bootstrap) for rows in bins])
     band = Band(
         x=np.array([said[rows].mean() for rows in bins]),
-        y=np.array([each.value for each in shares]),
-        lower=np.array([each.lower for each in shares]),
-        upper=np.array([each.upper for each in shares]),
+        y=np.array([is_right[rows].mean() for rows in bins]),
+        lower=ends[:, 0],
+        upper=ends[:, 1],
     )
     return Section(
         title="Whether probabilities hold",
         text=(f"Expected calibration error {error:.4f} over {len(bins)} bins of equally many items.",),
         plots=(Plot(svg=plots.reliability({"model": band}), caption="The probability of what was said, and the share in which it was right."),),
     )
+
+
+def _ends(is_right: NDArray[np.bool_], groups: NDArray[Any] | None, bootstrap: Bootstrap) -> tuple[float, float]:
+    """Of the share that is right, within a bin."""
+    if (len(is_right) if groups is None else len(np.unique(groups))) == 1:
+        # One patient says nothing of others.
+        return 0.0, 1.0
+    found = resampling.share_of("right", is_right, replace(bootstrap, items=len(is_right), groups=groups))
+    return found.lower, found.upper
 
 
 def misread(probabilities: Probabilities, labels: NDArray[np.int64], names: Sequence[str], draw: Draw) -> Section:

@@ -127,7 +127,9 @@ class Classification:
             bench.say(f"held-out {figure}")
         levels = self._by_level(said.held_out, data)
         sections = (
-            *report.sections(said.held_out, data.held_out.targets, list(self.classes.values()), error=error, point=said.point(data)),
+            *report.sections(
+                said.held_out, data.held_out.targets, list(self.classes.values()), self._bootstrap(data), error=error, point=said.point(data)
+            ),
             calibration_report.made_to_hold(chosen, raw.held_out, said.held_out, data.held_out.targets, self._bootstrap(data, resamples=200)),
             *self._benefit(said.held_out, data),
             *evidence_report.certainty(coverage, novel, level=self.conformal_level),
