@@ -31,8 +31,9 @@ from training.streams.columns import Kind, Part
 from training.streams.csv_files import CsvFiles
 from training.streams.image_folder import ImageFolder
 from training.streams.labels import ByFolder
-from training.streams.parts import NAMES, ByPatient, Given, Parts, Patients
+from training.streams.parts import NAMES, ByPatient, Given, Patients
 from training.streams.source import Source
+from training.streams.streamed import Streamed
 from training.streams.streamed_dataset import Roles, streamed_dataset
 from training.tasks.classification import Classification
 
@@ -195,21 +196,20 @@ def test_the_job_of_the_docs_learns_from_dicom_files(folder_of_scans: Ran) -> No
 
 
 @pytest.mark.usefixtures("among_the_scans")
-def test_no_patient_is_in_two_parts(declared: dict[str, Any], folder_of_scans: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
-    parts: list[Parts] = []
-    monkeypatch.setitem(declared, "streamed_dataset", lambda parts_, *_, **__: parts.append(parts_))
+def test_no_patient_is_in_two_parts(folder_of_scans: Ran) -> None:
+    training, held_out = folder_of_scans.data.training, folder_of_scans.data.held_out
+    assert isinstance(training, Sample)
+    assert isinstance(training.stream, Streamed)
+    parts: ByPatient = training.stream.source.parts  # type: ignore[attr-defined]
 
-    declared["_load"]()
+    patients = [values(parts.part(name), "patient") for name in NAMES]
 
-    of_each = [set(values(parts[0].part(name), "patient")) for name in NAMES]
-    assert [len(patients) > 1 for patients in of_each] == [True] * 3
+    of_each = [set(each) for each in patients]
+    assert [len(found) > 1 for found in of_each] == [True] * 3
     assert sum(map(len, of_each)) == len(set.union(*of_each)) == PATIENTS
-    assert [len(values(parts[0].part(name), "patient")) for name in NAMES] == [
-        folder_of_scans.learnt, len(folder_of_scans.data.validation), len(folder_of_scans.data.held_out),
-    ]  # fmt: skip
-    held_out = folder_of_scans.data.held_out.patients
-    assert held_out is not None
-    assert len(np.unique(held_out)) == len(of_each[2])
+    assert list(map(len, patients)) == [folder_of_scans.learnt, len(folder_of_scans.data.validation), len(held_out)]
+    assert held_out.patients is not None
+    assert len(np.unique(held_out.patients)) == len(of_each[2])
 
 
 @pytest.mark.usefixtures("among_the_scans")
