@@ -7,7 +7,7 @@ from typing import Any
 from training.search_space import label, written
 
 FIGURE = "val_loss"
-"""What trials are compared by."""
+"""What trials are compared by: as Keras has it, so with what the network's regularisers add, which is the same network's in every trial."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.fitting.monitor import EarlyStopping, Monitor, ReduceOnPlateau, Waiting
+from training.fitting.monitor import EarlyStopping, Limits, Monitor, ReduceOnPlateau, Waiting
 from training.fitting.plan import Plan
 
 
@@ -80,3 +80,19 @@ def test_waiting_counts_the_epochs_since_the_last_improvement(values: list[float
     assert waiting.best == best
     assert waiting.epochs == len(values) - 1 - best_epoch
     assert best is None or waiting.best_epoch == best_epoch
+
+
+@pytest.mark.parametrize(
+    ("losses", "kept"),
+    [((3.0,), True), ((2.0, 1.0), True), ((0.9, 5.0), True), ((2.0, 1.1), False), ((math.nan, math.nan), False), ((2.0, 1.1, 9.0), True)],
+)
+def test_the_best_so_far_is_held_to_the_limit_of_its_epoch_and_after_the_last_to_none(losses: tuple[float, ...], kept: bool) -> None:
+    limits = Limits(of_epochs=(None, 1.0))
+
+    assert limits.are_kept([{"val_loss": loss} for loss in losses]) is kept
+
+
+@pytest.mark.parametrize("limit", [math.nan, math.inf, "1"])
+def test_a_limit_that_is_no_number_is_refused(limit: Any) -> None:
+    with pytest.raises(ValueError, match="of_epochs: finite numbers, or None"):
+        Limits(of_epochs=(limit,))
