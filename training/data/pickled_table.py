@@ -1,8 +1,11 @@
 """A table from a pickle of a package: a pickle may name any code to run, so only what a table is made of is let in."""
 
+import io
 import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from training.quality.fault import Fault, Reason, Refused
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,22 +39,26 @@ class _OfTables(pickle.Unpickler):
 
 
 def read(file: Path) -> "pd.DataFrame":
-    """The table in a pickle. Raises ValueError where it holds anything else, and runs none of it; OSError where it can't be read."""
+    """The table in a pickle, its records counted from 0.
+
+    Raises Refused where it holds anything else, and runs none of it; OSError where it can't be read.
+    """
     import pandas as pd  # noqa: PLC0415 - slow to import
 
     try:
-        with file.open("rb") as stream:
-            found = _OfTables(stream).load()
-    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, TypeError) as error:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise Refused((Fault(file=file.name, reason=Reason.NO_SUCH_FILE),)) from None
+    try:
+        found = _OfTables(io.BytesIO(content)).load()
+    except Exception as error:  # noqa: BLE001 - damaged bytes come to errors of any kind
         # Pickle's own errors quote the pickle; what was refused is named by ours.
         why = (
             str(error)
             if isinstance(error, pickle.UnpicklingError) and str(error).endswith("is no part of a table")
             else "it is damaged, or no pickle"
         )
-        message = f"{file.name}: {why}"
-        raise ValueError(message) from None
+        raise Refused(why=f"{file.name}: {why}") from None
     if not isinstance(found, pd.DataFrame):
-        message = f"{file.name}: it holds no table"
-        raise ValueError(message)  # noqa: TRY004 - what a file holds isn't a type that a caller gave
-    return found
+        raise Refused(why=f"{file.name}: it holds no table")
+    return found.reset_index(drop=True)

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     import keras
 
 _HEAD = "head"
+_INFERRED = (
+    "Evidence on bleedings: the archive doesn't say which segments are from before and which from after; the labels were inferred for this job, from "
+    "the levels of arterial and venous pressure, which the model sees as well"
+)
 # The archive doesn't say how often it was sampled. So time is counted in segments, and a "hertz" here is one cycle in 2,000 samples: the ventilator
 # has 3 to 4 of these, and the heart 10 to 20.
 FEATURES = SeriesFeatures(
@@ -69,10 +73,10 @@ def _facts() -> manifest_pb2.ModelManifest:
     return manifest_pb2.ModelManifest(
         task=manifest_pb2.TASK_PREDICTION,
         display_name="Pressures before and after a bleeding",
-        description="Says whether 2,000 samples of three bedside pressures are from before or after a bleeding.",
+        description="Says whether 2,000 samples of three bedside pressures are from before or after a bleeding, by labels that were inferred.",
         intended_use=manifest_pb2.IntendedUse(
             purpose="Shows the way of a bedside series through the service, and tests it.",
-            not_for=["Any patient's care", "People: it was fitted to anaesthetised pigs on a ventilator"],
+            not_for=["Any patient's care", "People: it was fitted to anaesthetised pigs on a ventilator", _INFERRED],
             demonstration_only=True,
         ),
         inputs=[

@@ -4,11 +4,10 @@ from functools import partial
 
 from medserve.v1 import coding_pb2, manifest_pb2
 from training import record_input
-from training.data.actg175 import OPTIONS, SCHEMA, load_actg175
+from training.data.actg175 import OPTIONS, SCHEMA, TABLE, load_actg175
 from training.features import Log1p, Normalise, Recipe
 from training.gates import Floor
 from training.job import Job
-from training.quality.table import Table
 from training.tasks.treatment import Treatment
 
 _FIELDS = tuple(field.name for field in SCHEMA.fields)
@@ -44,6 +43,6 @@ HIV_TREATMENT = Job(
     facts=_facts,
     # What each other arm of the trial had over zidovudine alone was 40 cells and more. Whether choosing beats the best arm, the report says.
     floor=Floor(figure="gain_over_zidovudine", least=30),
-    table=Table(schema=SCHEMA),
+    table=TABLE,
     write_sample=partial(record_input.write_sample, SCHEMA),
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from medserve.v1 import manifest_pb2
 from training import record_input
 from training.baseline import Baseline, gradient_boosting
-from training.data.breast_cancer import BENIGN, MALIGNANT, SCHEMA, load_breast_cancer
+from training.data.breast_cancer import BENIGN, MALIGNANT, SCHEMA, TABLE, load_breast_cancer
 from training.dataset import Part
 from training.evidence.robustness import Noise
 from training.features import Log1p, Normalise, PrincipalComponents, Ratio, Recipe, Select
@@ -14,7 +14,6 @@ from training.fitting.monitor import EarlyStopping
 from training.fitting.plan import Plan
 from training.gates import Ceiling, Floor, NotWorse
 from training.job import USUAL, Job
-from training.quality.table import Table
 from training.tasks.classification import Classification
 
 if TYPE_CHECKING:
@@ -82,6 +81,6 @@ TUMOUR = Job(
     floor=Floor(figure="auroc", least=0.99),
     # Of 142 held-out items a margin of 0.05 is seven.
     gates=(Ceiling(figure="ece", most=0.06), NotWorse(figure="accuracy", margin=0.05), *USUAL),
-    table=Table(schema=SCHEMA),
+    table=TABLE,
     write_sample=partial(record_input.write_sample, SCHEMA),
 )

@@ -4,6 +4,7 @@ A reader gives a column one type where it can, and leaves texts where one cell d
 """
 
 import math
+from collections.abc import Mapping
 from decimal import Decimal
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,13 @@ def texts(cells: "pd.Series[Any]") -> NDArray[np.object_]:
     absent = are_missing(cells)
     found = np.empty(len(cells), object)
     found[:] = [None if gone else _text(cell) for gone, cell in zip(absent, cells, strict=True)]
+    return found
+
+
+def named(cells: "pd.Series[Any]", names: Mapping[str, str]) -> NDArray[np.object_]:
+    """[cells], the name of each code that is one, by its `texts`. What is none stays as it came: it is the check's to say that nobody knows it."""
+    found = np.empty(len(cells), object)
+    found[:] = [cell if text is None else names.get(text, cell) for text, cell in zip(texts(cells), cells, strict=True)]
     return found
 
 

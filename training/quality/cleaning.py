@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from training.quality.cells import are_missing
 from training.quality.check import records
 from training.quality.declarations import ConflictingLabels, Declaration, Duplicates, Impossible, Outliers, Sentinel, Unit
 from training.quality.fault import Fault, Reason, Refused
@@ -40,11 +41,13 @@ class Change:
         what: for people; where rows were left out, it says so.
         column: the column that is meant; None for the whole row.
         count: how many cells were mended, or rows left out.
+        impossible_share: of the values that stood in the column, the share that can't be true and was made missing; 0 where it's about other things.
     """
 
     what: str
     column: str | None
     count: int
+    impossible_share: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -80,12 +83,15 @@ def clean(declarations: Sequence[Declaration], frame: "pd.DataFrame", *, file: s
     changes = []
     for declaration in declarations:
         step = declaration.apply(frame)
+        # Sentinels were never values.
+        is_doubted = isinstance(declaration, Impossible) or (isinstance(declaration, Outliers) and declaration.become == "missing")
+        values = int((~are_missing(frame[step.column])).sum()) if is_doubted and step.column is not None and step.changed else 0
         frame, count = step.frame, step.changed
         if step.left_out is not None and step.reason is not None:
             rows = records(frame[step.left_out])
             faults += [Fault(file=file, row=int(row), column=step.column, reason=step.reason) for row in rows]
             frame, count = frame[~step.left_out], len(rows)
-        changes.append(Change(what=declaration.what, column=step.column, count=count))
+        changes.append(Change(what=declaration.what, column=step.column, count=count, impossible_share=count / values if values else 0.0))
     faults.sort(key=lambda fault: fault.row or 0)
     quarantined = given[~given.index.isin(frame.index)].copy()
     return Cleaned(frame=frame, quarantined=quarantined, faults=tuple(faults), changes=tuple(changes))

@@ -1,6 +1,6 @@
 """What is wrong with a set, and what was left out of it: where, and why; never the value that stands there."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -40,6 +40,9 @@ class Reason(StrEnum):
     OUTLIER = "outlier"
     DUPLICATE_ROW = "duplicate row"
     CONFLICTING_LABEL = "conflicting label"
+    ALSO_HELD_OUT = "held out as well"
+    CONSTANT = "all values the same"
+    NOT_NORMALISED = "not normalised"
     NO_PIXELS = "no pixels"
     NOT_SUPPORTED = "not supported"
     TOO_LARGE = "too large"
@@ -93,15 +96,23 @@ class Fault:
 
 
 class Refused(ValueError):
-    """The whole file isn't taken; `faults` says why."""
+    """The data isn't taken. Whatever a set's reader raises because of what its files hold is one of these.
 
-    def __init__(self, faults: tuple[Fault, ...]) -> None:
-        super().__init__(faults)
+    Attributes:
+        faults: what is wrong, and where.
+        why: what they come to, for people; empty where they say it themselves. Neither has what stands in a cell.
+    """
+
+    def __init__(self, faults: tuple[Fault, ...] = (), *, why: str = "") -> None:
+        super().__init__(faults, why)
         self.faults = faults
+        self.why = why
 
     def __str__(self) -> str:
-        """For people."""
-        return "refused: " + "; ".join(map(str, self.faults))
+        """For people, in one line."""
+        is_short = len(self.faults) <= _FIRST_ROWS or all(each.row is None for each in self.faults)
+        said = [str(each) for each in self.faults] if is_short else as_text(self.faults).splitlines()
+        return "refused: " + "; ".join([*([self.why] if self.why else []), *said])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,9 +143,25 @@ def tally(faults: Iterable[Fault]) -> tuple[Tally, ...]:
     return tuple(sorted(tallies, key=lambda each: (-each.count, each.file, each.reason, each.column or "", each.first_rows)))
 
 
+def require_few(wrong: int, among: int, faults: tuple[Fault, ...], *, most: float, look_at: Callable[[Tally], str], what: str = "rows") -> None:
+    """Raises Refused where more than the share `most` of a file's records, `wrong` of them, isn't as declared, or none is left.
+
+    `look_at` says what may be behind the most frequent fault; it may say nothing.
+    """
+    if wrong <= most * among and wrong < among:
+        return
+    question = look_at(tally(faults)[0]) if faults else ""
+    told = f"{wrong} of {among} {what} ({_percent(wrong, among)}) aren't as declared, and up to {most:.0%} may be"
+    raise Refused(faults, why=f"{told}: {question}" if question else told)
+
+
+def _percent(some: int, among: int) -> str:
+    return f"{some / among:.1%}" if among else "all"
+
+
 def as_text(faults: Iterable[Fault]) -> str:
-    """A line for each reason and column: how many, and where the first are. Empty where nothing is wrong."""
-    return "\n".join(f"{each.count} × {each.reason}{_in(each.column)}: {each.file}, {_records(each)}" for each in tally(faults))
+    """A line for each reason and column: how many records, and which are the first; or which file as a whole. Empty where nothing is wrong."""
+    return "\n".join(map(_line, tally(faults)))
 
 
 def as_table(faults: Iterable[Fault]) -> "Table":
@@ -152,9 +179,8 @@ def _first(rows: Iterable[int | None]) -> tuple[int, ...]:
     return tuple(sorted(row for row in rows if row is not None)[:_FIRST_ROWS])
 
 
-def _in(column: str | None) -> str:
-    return f" in {column}" if column is not None else ""
-
-
-def _records(each: Tally) -> str:
-    return f"record{'s' if each.count > 1 else ''} {each.places}" if each.first_rows else each.places
+def _line(each: Tally) -> str:
+    if not each.first_rows:
+        return f"{each.reason}: {each.file}" if each.column is None else f"{each.reason}: {each.column} of {each.file}"
+    of_column = f" in {each.column}" if each.column is not None else ""
+    return f"{each.count} × {each.reason}{of_column}: {each.file}, record{'s' if each.count > 1 else ''} {each.places}"

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.quality import cells
+from training.quality.fault import Refused
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,8 +27,15 @@ Straddlers = Literal["removed", "assigned"]
 """What becomes of patients with rows on both sides of a cut in time; see `by_time`."""
 
 
-class Leak(ValueError):
+class Leak(Refused):
     """What is held out could be learnt from; the message counts what leaks and names nobody."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why=why)
+
+    def __str__(self) -> str:
+        """For people."""
+        return self.why
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

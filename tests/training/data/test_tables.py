@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from training.data import actg175, breast_cancer, support2
+from training.data import actg175, at_hand, breast_cancer, support2
 from training.dataset import Dataset
 from training.quality.split import Split, require_no_leak
 
@@ -64,7 +64,7 @@ def test_support_without_its_package_says_what_to_install(monkeypatch: pytest.Mo
     def gone(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(support2, "distribution", gone)
+    monkeypatch.setattr(at_hand, "distribution", gone)
 
     with pytest.raises(OSError, match="pip install survset"):
         support2.load_support2()

@@ -271,7 +271,7 @@ def test_a_report_counts_each_reason_and_names_the_first_records() -> None:
 def test_a_refused_file_is_reported_as_a_whole() -> None:
     faults = (Fault(file=FILE, row=None, column="age", reason=Reason.COLUMN_MISSING),)
 
-    assert fault.as_text(faults) == "1 × column missing in age: labs.csv, the whole file"
+    assert fault.as_text(faults) == "column missing: age of labs.csv"
 
 
 @pytest.mark.parametrize(

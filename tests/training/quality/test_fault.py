@@ -30,7 +30,7 @@ def test_what_only_a_table_has_names_a_record_or_a_column(reason: Reason) -> Non
 def test_a_report_keeps_damaged_records_apart_from_a_damaged_file() -> None:
     faults = [Fault(file="a", row=row, reason=Reason.DAMAGED) for row in (3, 1)] + [Fault(file="a", reason=Reason.DAMAGED)]
 
-    assert fault.as_text(faults).splitlines() == ["2 × cut short or damaged: a, records 1, 3", "1 × cut short or damaged: a, the whole file"]
+    assert fault.as_text(faults).splitlines() == ["2 × cut short or damaged: a, records 1, 3", "cut short or damaged: a"]
     assert fault.as_table(faults).rows == (
         ("cut short or damaged", "the row", "a", "2", "1, 3"),
         ("cut short or damaged", "the file", "a", "1", "the whole file"),
