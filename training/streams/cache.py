@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 _ITEMS, _SURVEY, _LOCK = "items.arrow", "survey.json", ".lock"
 _BLOCK_BYTES = 1 << 20
+# Blocks are what an epoch's order is made of: a window that holds few of them is of few classes, where the set is sorted by class.
+_BLOCKS_A_WINDOW = 64
+_LEAST_BLOCK_BYTES = 1 << 10
 _SHAPE = ".shape"
 
 
@@ -73,14 +77,20 @@ class Cached:
 
     def read(self, shard: Shard, start: int = 0) -> Iterator[Items | Fault]:
         """The shard's items from the `start`th on. Raises OSError."""
-        import pyarrow as pa  # noqa: PLC0415 - slow to import
-
         if start >= shard.records:
             return
-        # Not memory-mapped: pages of the file would count as this process's memory for as long as there is room for them.
-        with pa.OSFile(str(self.folder / _ITEMS)) as file, pa.ipc.open_file(file) as reader:
+        reader, lock = self._opened
+        with lock:
             batch = reader.get_batch(shard.begin)
         yield {name: _array(batch, name, spec)[start:] for name, spec in self.specs.items()}
+
+    @cached_property
+    def _opened(self) -> "tuple[pa.RecordBatchFileReader, Lock]":
+        """Once: the table of the blocks is read when the file is opened, and would be with each block."""
+        import pyarrow as pa  # noqa: PLC0415 - slow to import
+
+        # Not memory-mapped: pages of the file would count as this process's memory for as long as there is room for them.
+        return pa.ipc.open_file(pa.OSFile(str(self.folder / _ITEMS))), Lock()
 
 
 def cached(source: Source, folder: Path) -> Cached:
@@ -134,9 +144,9 @@ def _write(path: Path, source: Source, identity: str) -> Survey:
 
 
 def _in_blocks(source: Source, shards: Sequence[Shard], quarantine: Quarantine) -> Iterator[dict[str, NDArray[Any]]]:
-    """All items, about a mebibyte at a time; one by one, where they differ in shape."""
+    """All items, as many at a time as an epoch's order is made of; one by one, where they differ in shape."""
     spec = source.spec()
-    size = 1 if any(one.is_open for one in spec.values()) else max(1, _BLOCK_BYTES // sum(one.item_bytes for one in spec.values()))
+    size = 1 if any(one.is_open for one in spec.values()) else _block_items(source.buffer, sum(one.item_bytes for one in spec.values()))
     held: list[Items] = []
     count = 0
     for shard in shards:
@@ -155,6 +165,11 @@ def _in_blocks(source: Source, shards: Sequence[Shard], quarantine: Quarantine) 
                     held, count = [], 0
     if held:
         yield _joined(held)
+
+
+def _block_items(buffer: int, item_bytes: int) -> int:
+    """So few that a window holds many blocks, and at most a mebibyte; but not so few that reading them is all that is done."""
+    return max(1, _LEAST_BLOCK_BYTES // item_bytes, min(_BLOCK_BYTES // item_bytes, buffer // _BLOCKS_A_WINDOW))
 
 
 def _joined(blocks: Sequence[Items]) -> dict[str, NDArray[Any]]:

@@ -78,6 +78,7 @@ def test_only_the_copy_is_read_once_it_is_there(numbers: Any, tmp_path: Path) ->
 
 def test_a_resumed_epoch_reads_only_the_rest_of_the_copy(read: Any, source: CsvFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.streams.cache._BLOCK_BYTES", 160)
+    monkeypatch.setattr("training.streams.cache._LEAST_BLOCK_BYTES", 160)
     copy = cached(source, tmp_path / "cache")
     assert len(copy.shards()) == 30
     assert {shard.records for shard in copy.shards()} == {10, 8}
@@ -161,3 +162,20 @@ def test_a_copys_survey_is_of_the_copy(source: CsvFiles, tmp_path: Path) -> None
     assert survey(copy).items == copy.survey.items
     assert len(copy.survey) == len(survey(source)) == 298
     assert copy.survey.share_quarantined == pytest.approx(2 / 300)
+
+
+def test_an_epoch_of_a_copy_mixes_a_set_that_is_sorted_by_class(tmp_path: Path) -> None:
+    classes, each, buffer = 8, 1024, 2048
+    path = tmp_path / "sorted.csv"
+    path.write_text("\n".join(["label,x0", *(f"{number // each},{number}" for number in range(classes * each)), ""]))
+    parts = (Part(name="x", columns="x0"), Part(name="label", columns="label", kind=Kind.INT64))
+
+    batches = dataset(
+        CsvFiles(root=path, parts=parts, buffer=buffer), batch_size=buffer, seed=0, epoch=0, cache=tmp_path / "cache"
+    ).as_numpy_iterator()
+
+    # A window of many blocks that are drawn at random has items of most classes, and not of two that lie beside each other.
+    shares = [np.bincount(batch["label"], minlength=classes) / buffer for batch in batches]
+    assert len(shares) == classes * each / buffer
+    assert min(np.count_nonzero(share) for share in shares) >= 6
+    assert np.max(shares) < 0.4
