@@ -155,6 +155,18 @@ def test_with_many_rows_a_small_change_is_no_drift_and_with_few_a_large_one_neit
     assert (small.has_drifted, chance.has_drifted, large.has_drifted) == (False, False, True)
 
 
+def test_one_new_row_is_compared_exactly_and_wherever_it_lies_chance_is_given_its_due() -> None:
+    reference = pd.DataFrame({"x": np.arange(120.0)})
+
+    drifts = [compare(ONE, reference, pd.DataFrame({"x": [place - 0.5]})) for place in range(121)]
+
+    # Of 121 places that are as likely, two are as far out as the first.
+    assert distribution(drifts[0]).p == pytest.approx(2 / 121)
+    p = np.array([distribution(drift).p for drift in drifts])
+    assert all((p <= level).mean() <= level for level in (0.01, 0.05, 0.2, 0.5))
+    assert str(drifts[60]) == "1 new row beside 120: nothing has drifted"
+
+
 @pytest.mark.parametrize(("new", "drifts"), [([7.0], False), ([6.0], True), ([8.0], True)])
 def test_a_reference_of_one_number_drifts_to_either_side(new: list[float], drifts: bool) -> None:
     assert compare(ONE, pd.DataFrame({"x": [7.0] * 100}), pd.DataFrame({"x": new * 100})).has_drifted == drifts
