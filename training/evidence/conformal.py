@@ -77,6 +77,23 @@ def coverage(sets: LabelSets, probabilities: NDArray[Any], labels: NDArray[np.in
     return [resampling.share_of(name, is_so, bootstrap) for name, is_so in found.items()]
 
 
+def promised(level: float, items: int) -> tuple[float, float]:
+    """Between what the share of items whose set holds the label lies in 19 of 20 draws of so many independent items that set the threshold.
+
+    With k the smallest whole number of (items + 1) · level or more it is distributed as Beta(k, items + 1 - k), and so is k / (items + 1) in the mean
+    (V. Vovk, "Conditional validity of inductive conformal predictors", ACML 2012). From 0 to 1, both 1 where there are too few to rule anything out.
+    """
+    from scipy.stats import beta  # noqa: PLC0415 - slow to import
+
+    _level(level)
+    # Rounding may put a product of whole numbers a hair above the whole number that it is.
+    rank = int(np.ceil(np.round((items + 1) * level, 9)))
+    if rank > items:
+        return 1.0, 1.0
+    lower, upper = beta.ppf([0.025, 0.975], rank, items + 1 - rank)
+    return float(lower), float(upper)
+
+
 def coverage_by_class(
     sets: LabelSets, probabilities: NDArray[Any], labels: NDArray[np.int64], *, confidence_level: float = 0.95
 ) -> dict[int, Figure]:

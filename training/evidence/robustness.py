@@ -1,4 +1,4 @@
-"""How a figure falls when inputs get worse: noise, shift, and missing values, each in levels, on held-out items.
+"""How a figure falls when inputs get worse: noise, shift, delay, and missing values, each in levels, on held-out items.
 
 A perturbation is a declaration of what happens at each level; `measure` asks the model about the perturbed items. The same seed perturbs alike, and a
 higher level of one perturbation is more of the same draw, so what falls along the levels is the model and not the luck of the draw.
@@ -25,14 +25,20 @@ Per = Literal["all", "last"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Noise:
-    """Normal noise on every value, of `levels` standard deviations of the inputs."""
+    """Normal noise on every value, of `levels` standard deviations of the inputs.
+
+    With `only`, on those of some places of the last axis; with `least`, what comes below that is that, as where nothing can be negative.
+    """
 
     levels: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0)
     per: Per = "last"
+    only: tuple[int, ...] | None = None
+    least: float | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError where the levels don't rise from above 0."""
+        """Raises ValueError where the levels don't rise from above 0, or the places aren't such."""
         _rising(self.levels)
+        _places(self.only)
 
     @property
     def name(self) -> str:
@@ -41,18 +47,24 @@ class Noise:
 
     def apply(self, inputs: NDArray[Any], level: float, random: np.random.Generator) -> NDArray[Any]:
         """[items, …], of the inputs' type. Missing values stay missing."""
-        return _as_given(inputs + level * _spread(inputs, self.per) * random.normal(size=inputs.shape), inputs)
+        return _as_given(inputs + level * _spread(inputs, self.per, self.only) * random.normal(size=inputs.shape), inputs, self.least)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shift:
-    """Every value is higher by `levels` standard deviations of the inputs, as after a change of device; lower, where they are below 0."""
+    """Every value is higher by `levels` standard deviations of the inputs, as after a change of device; lower, where they are below 0.
+
+    With `only`, those of some places of the last axis; `least` as of `Noise`.
+    """
 
     levels: tuple[float, ...] = (0.25, 0.5, 1.0)
     per: Per = "last"
+    only: tuple[int, ...] | None = None
+    least: float | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError where the levels don't go away from 0 on one side of it."""
+        """Raises ValueError where the levels don't go away from 0 on one side of it, or the places aren't such."""
+        _places(self.only)
         _rising(self.levels if min(self.levels, default=0) > 0 else tuple(-level for level in self.levels))
 
     @property
@@ -62,7 +74,37 @@ class Shift:
 
     def apply(self, inputs: NDArray[Any], level: float, random: np.random.Generator) -> NDArray[Any]:  # noqa: ARG002 - as the others
         """[items, …], of the inputs' type. Missing values stay missing."""
-        return _as_given(inputs + level * _spread(inputs, self.per), inputs)
+        return _as_given(inputs + level * _spread(inputs, self.per, self.only), inputs, self.least)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delay:
+    """Each series begins `levels` samples later: the first value stands before it, and what goes beyond its end is lost.
+
+    As where what cuts a signal into beats finds them late.
+    """
+
+    levels: tuple[float, ...] = (2.0, 5.0, 10.0)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the levels aren't whole numbers that rise from above 0."""
+        _rising(self.levels)
+        if any(level != round(level) for level in self.levels):
+            message = f"levels: whole numbers of samples, not {', '.join(f'{level:g}' for level in self.levels)}"
+            raise ValueError(message)
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return "delay, in samples"
+
+    def apply(self, inputs: NDArray[Any], level: float, random: np.random.Generator) -> NDArray[Any]:  # noqa: ARG002 - as the others
+        """[items, samples, …], of the inputs' type. Raises ValueError where nothing of the series would be left."""
+        samples, later = inputs.shape[1], int(level)
+        if later >= samples:
+            message = f"levels: below the {samples} samples of a series, not {later}"
+            raise ValueError(message)
+        return np.concatenate([np.repeat(inputs[:, :1], later, axis=1), inputs[:, : samples - later]], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,7 +170,7 @@ class MissingField:
         return perturbed
 
 
-Perturbation = Noise | Shift | Missing | MissingField
+Perturbation = Noise | Shift | Delay | Missing | MissingField
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -203,18 +245,30 @@ def _rising(levels: tuple[float, ...]) -> None:
         raise ValueError("levels: one or more, each further from 0 than the one before")
 
 
-def _spread(inputs: NDArray[Any], per: Per) -> NDArray[np.float64]:
-    """The standard deviation of the values that are there; 0 where there is none."""
+def _places(only: tuple[int, ...] | None) -> None:
+    if only is not None and (not only or min(only) < 0):
+        raise ValueError("only: one place or more on the last axis, or None for all")
+
+
+def _spread(inputs: NDArray[Any], per: Per, only: tuple[int, ...] | None) -> NDArray[np.float64]:
+    """The standard deviation of the values that are there; 0 where there is none, and at places that aren't among `only`."""
+    if only is not None and max(only) >= inputs.shape[-1]:
+        message = f"only: places below {inputs.shape[-1]}, not {max(only)}"
+        raise ValueError(message)
     given = np.asarray(inputs, np.float64)
     axes = tuple(range(given.ndim - 1)) if per == "last" else tuple(range(given.ndim))
     there = np.isfinite(given)
     count = np.maximum(there.sum(axis=axes, keepdims=True), 1)
     mean = np.where(there, given, 0).sum(axis=axes, keepdims=True) / count
-    return np.asarray(np.sqrt(np.where(there, (given - mean) ** 2, 0).sum(axis=axes, keepdims=True) / count), np.float64)
+    spread = np.sqrt(np.where(there, (given - mean) ** 2, 0).sum(axis=axes, keepdims=True) / count)
+    chosen = np.isin(np.arange(inputs.shape[-1]), np.arange(inputs.shape[-1]) if only is None else only)
+    return np.asarray(spread * chosen, np.float64)
 
 
-def _as_given(perturbed: NDArray[Any], inputs: NDArray[Any]) -> NDArray[Any]:
-    """In the inputs' type: whole numbers are rounded, and end where the type does, as a detector's do."""
+def _as_given(perturbed: NDArray[Any], inputs: NDArray[Any], least: float | None) -> NDArray[Any]:
+    """In the inputs' type: whole numbers are rounded, and end where the type does, as a detector's do. What wasn't below `least` doesn't go there."""
+    if least is not None:
+        perturbed = np.maximum(perturbed, np.minimum(inputs, least))
     if np.issubdtype(inputs.dtype, np.integer):
         limits = np.iinfo(inputs.dtype)
         return np.clip(np.rint(perturbed), limits.min, limits.max).astype(inputs.dtype)

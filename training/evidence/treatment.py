@@ -119,6 +119,23 @@ def average_effects(trial: Scored, *, reference: str) -> dict[str, Figure]:
     return {name: _mean(f"effect_{name}", trial.scores[:, trial.number(name)] - base, trial) for name in trial.options if name != reference}
 
 
+def average_effect_miss(found: Mapping[str, Figure], learnt: Mapping[str, Figure], predicted: Mapping[str, float]) -> float:
+    """How far the mean predicted effect is from the average effect that was found, of the option furthest off: 1 is as far as chance explains.
+
+    `found` are `average_effects` of held-out patients, `learnt` of those that were learnt from, and `predicted` the mean of what was predicted of the
+    former, by the same names. What was learnt is uncertain as well, so the unit is the half-width of the interval of the difference of both, whose
+    squared errors add. It is infinite where that has no width and the prediction is off.
+    """
+
+    def miss(name: str) -> float:
+        off = abs(predicted[name] - found[name].value)
+        halves = [(each.upper - each.lower) / 2 for each in (found[name], learnt[name])]
+        half = float(np.hypot(halves[0], halves[1]))
+        return off / half if half > 0 else 0.0 if off == 0 else np.inf
+
+    return max(map(miss, found))
+
+
 def effect_calibration(trial: Scored, predicted: NDArray[Any], *, option: str, reference: str, groups: int = 5) -> Band:
     """Groups of equally many patients by the effect that was predicted of them: its mean (x), and the mean effect that was found (y, with bounds).
 

@@ -1,6 +1,7 @@
 """Handwritten digits: image classification in the shape of a diagnosis, small enough to train while one watches."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,9 @@ from medserve.v1 import manifest_input_pb2, manifest_pb2, tensor_pb2
 from training.augmentation import image_augmentation
 from training.baseline import Baseline, support_vectors
 from training.data.mnist import load_mnist, load_mnist_5k
+from training.data.photographs import load_patches
 from training.dataset import Part
-from training.evidence.robustness import Noise, Shift
+from training.evidence.robustness import Missing, Noise, Shift
 from training.fitting.plan import Plan
 from training.gates import Ceiling, Floor, NotWorse
 from training.job import USUAL, Job
@@ -102,7 +104,9 @@ _TASK = Classification(
     draw=_draw,
     features_before=_HEAD,
     conformal_level=0.99,
-    perturbations=(Noise(per="all"), Shift(levels=(-1.0, -2.0), per="all")),
+    # Pixels that a detector has lost are black.
+    perturbations=(Noise(per="all"), Shift(levels=(-1.0, -2.0), per="all"), Missing(levels=(0.1, 0.25, 0.5), fill=0)),
+    other_items={"patches of two photographs": partial(load_patches, _SIDE)},
 )
 _OF_5000 = Job(
     name="digits",
@@ -110,7 +114,12 @@ _OF_5000 = Job(
     task=_TASK,
     facts=_facts,
     floor=Floor(figure="accuracy", least=0.975),
-    gates=(Ceiling(figure="ece", most=0.02), NotWorse(figure="accuracy", margin=0.01), *USUAL),
+    gates=(
+        Ceiling(figure="ece", most=0.02),
+        Floor(figure="conformal_coverage", least=0.99, bound="upper"),
+        NotWorse(figure="accuracy", margin=0.01),
+        *USUAL,
+    ),
     write_sample=_write_sample,
 )
 # Five epochs of 53,100 images are about as many steps as sixty of 3,600. The floor is for writers that are new, as MNIST's own test images are.

@@ -2,4 +2,4 @@
 
 from training.jobs import heartbeat
 
-ECG_GRU = heartbeat.job("GRU")
+ECG_GRU = heartbeat.job("GRU", least=0.92)

@@ -10,7 +10,7 @@ from medserve.v1 import manifest_input_pb2, manifest_pb2, tensor_pb2
 from training.baseline import Baseline, support_vectors
 from training.data.ecg5000 import CLASSES, SAMPLES, load_ecg5000, load_other_beats
 from training.dataset import Part
-from training.evidence.robustness import Noise
+from training.evidence.robustness import Delay, Noise
 from training.fitting.plan import Plan
 from training.gates import Ceiling, Floor, NotWorse
 from training.job import USUAL, Job
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _CHANNEL = "ecg"
 
 
-def job(cell: Cell) -> Job:
-    """Three layers of 64 of these cells on one beat, and five classes."""
+def job(cell: Cell, *, least: float) -> Job:
+    """Three layers of 64 of these cells on one beat, and five classes; published from an accuracy of `least` on."""
     name = f"ecg-{cell.lower()}"
 
     def build(_: Part) -> "keras.Model":
@@ -42,12 +42,14 @@ def job(cell: Cell) -> Job:
             baseline=Baseline(name="a support vector machine on the samples, fitted to the same items", make=support_vectors),
             draw=_draw,
             features_before=HEAD,
-            perturbations=(Noise(per="all"),),
+            # Each beat is brought to one scale, so a shift of all its values changes nothing; where it begins does.
+            perturbations=(Noise(levels=(0.1, 0.5, 1.0), per="all"), Delay(levels=(5, 15))),
             other_items={"heartbeats of another person and lead (ECGFiveDays)": load_other_beats},
         ),
         facts=lambda: _facts(f"Heartbeat classes, {cell}"),
         # Six seeds of the LSTM reached 0.926 to 0.934, in the mean 0.931. To say `normal` always is right in 0.584.
-        floor=Floor(figure="accuracy", least=0.92),
+        floor=Floor(figure="accuracy", least=least),
+        # No gate on the conformal sets: the 50 beats that set them leave their coverage anywhere from 0.81 to 0.97, as the report says.
         gates=(Ceiling(figure="ece", most=0.06), NotWorse(figure="accuracy", margin=0.01), *USUAL),
         write_sample=_write_sample,
     )
@@ -83,4 +85,4 @@ def _write_sample(folder: Path, stem: str, series: NDArray[Any]) -> Path:
 
 
 def _draw(series: NDArray[Any], title: str) -> str:
-    return plots.series({_CHANNEL: series[:, 0]}, title=title)
+    return plots.series({f"{_CHANNEL} (no unit)": series[:, 0]}, title=title)

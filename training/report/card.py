@@ -1,12 +1,12 @@
 """The model card: what a manifest says, for people (M. Mitchell et al., "Model cards for model reporting", FAT* 2019)."""
 
-from medserve.manifests import says
 from medserve.v1 import manifest_pb2
+from training.report import glossary, readings
 from training.report.page import Section, table
 
 
 def card(manifest: manifest_pb2.ModelManifest) -> Section:
-    """The facts of a version that was published, or would have been."""
+    """The facts of a version that was published, or would have been, and beneath them the fields that it takes."""
     use, data, made = manifest.intended_use, manifest.training_data, manifest.provenance
     task = manifest_pb2.Task.Name(manifest.task).removeprefix("TASK_").lower()
     rows = [
@@ -17,12 +17,17 @@ def card(manifest: manifest_pb2.ModelManifest) -> Section:
         ("not for", "; ".join(use.not_for)),
         ("patients' care", "none may rest on it: it is a technical demonstration" if use.demonstration_only else "within what it is meant for"),
         *((f"takes {given.name}", given.description) for given in manifest.inputs),
-        *((f"says {wanted.name}", says(wanted)) for wanted in manifest.outputs),
+        *((f"says {name}", what) for name, what in readings.outputs(list(manifest.outputs))),
+        ("on held-out items", "; ".join(f"{glossary.called(each.name)} {each.value:.4g}" for each in manifest.metrics)),
         ("data", f"{data.name}; {data.source}; licence: {data.license}"),
-        ("items", f"{data.training_items} fitted the weights, {data.validation_items} chose among fits, {data.test_items} were held out"),
+        (
+            "items",
+            f"{data.training_items} fitted the weights, {data.validation_items} set what else there is to set, {data.test_items} were held out",
+        ),
         ("data's digest", data.digest),
         ("made by", f"job {made.job}, seed {made.seed}, source {made.source_revision or 'not known'}"),
         ("libraries", ", ".join(f"{name} {version}" for name, version in sorted(made.library_versions.items()))),
         ("weights' digest", manifest.weights_digest),
     ]
-    return Section(title="Model card", table=table(("", ""), [row for row in rows if row[1]]))
+    beneath = [found for given in manifest.inputs if (found := readings.fields(given)) is not None]
+    return Section(title="Model card", table=table(("", ""), [row for row in rows if row[1]]), beneath=tuple(beneath))

@@ -15,6 +15,7 @@ from training.report.page import Plot, Section, table
 from training.report.plots import Band
 
 _MOST_MISREAD = 4
+_AGAINST_OTHERS = "Sensitivity against 1 - specificity, each class against all others."
 
 Probabilities = NDArray[np.floating]
 Draw = Callable[[int, str], str]
@@ -25,7 +26,7 @@ def sections(
     probabilities: Probabilities, labels: NDArray[np.int64], names: Sequence[str], bootstrap: Bootstrap, *, error: float, point: float | None
 ) -> list[Section]:
     """What there is to see of probabilities [items, classes]; the others as of `calibration` and `discrimination`."""
-    return [calibration(probabilities, labels, bootstrap, error=error), discrimination(probabilities, labels, names, point=point)]
+    return [calibration(probabilities, labels, names, bootstrap, error=error), discrimination(probabilities, labels, names, point=point)]
 
 
 def discrimination(probabilities: Probabilities, labels: NDArray[np.int64], names: Sequence[str], *, point: float | None = None) -> Section:
@@ -48,42 +49,61 @@ def discrimination(probabilities: Probabilities, labels: NDArray[np.int64], name
     is_case = labels == 1
     used = None if point is None or is_case.all() or not is_case.any() else (float((said[~is_case] == 1).mean()), float((said[is_case] == 1).mean()))
     matrix = confusion_matrix(labels, said, labels=range(len(names)))
-    rows = [(name, *(str(count) for count in counts)) for name, counts in zip(names, matrix, strict=True)]
+    rows = [(f"is {name}", *(str(count) for count in counts)) for name, counts in zip(names, matrix, strict=True)]
+    against = f"Sensitivity for {names[1]} against 1 - specificity." if len(curves) == 1 else _AGAINST_OTHERS
     return Section(
         title="What is told from what",
-        text=("Rows are what an item is, columns what was said.",),
-        table=table(("", *names), rows),
-        plots=(Plot(svg=plots.roc(curves, used), caption="Sensitivity against 1 - specificity, each class against all others."),) if curves else (),
+        text=(f"How many held-out items are what, and what was said of them. {_called(names, point)}",),
+        table=table(("", *(f"said {name}" for name in names)), rows),
+        plots=(Plot(svg=plots.roc(curves, used), caption=against),) if curves else (),
     )
 
 
-def calibration(probabilities: Probabilities, labels: NDArray[np.int64], bootstrap: Bootstrap, *, error: float) -> Section:
-    """Of the class that was said: its probability against the share that it was right in, in ten bins of equally many items.
+def _called(names: Sequence[str], point: float | None) -> str:
+    """By what something is said to be the case."""
+    if point is None:
+        return "What is said is the most probable class."
+    return (
+        f"What is said goes by the operating point, which validation items chose: {names[1]} from a probability of {point:.1%} on, and otherwise "
+        f"{names[0]}. So do sensitivity and specificity. Accuracy and F1 go by the more probable class, so they count other items as right."
+    )
 
-    The `bootstrap`, of these items, says whose each is; `error` is the expected calibration error.
+
+def calibration(probabilities: Probabilities, labels: NDArray[np.int64], names: Sequence[str], bootstrap: Bootstrap, *, error: float) -> Section:
+    """The probability of a class against the share that was of it, in ten bins of equally many items.
+
+    The class is the second of two, and of more the one that was said. The `bootstrap`, of these items, says whose each is; `error` is the expected
+    calibration error.
     """
-    said, is_right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    if len(names) == 2:  # noqa: PLR2004
+        said, is_so, what, found = probabilities[:, 1], labels == 1, f"probability of {names[1]}", f"share that was {names[1]}"
+    else:
+        said, is_so = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+        what, found = "probability of what was said", "share in which it was right"
     bins = bins_of(said)
-    ends = np.array([_ends(is_right[rows], None if bootstrap.groups is None else bootstrap.groups[rows], bootstrap) for rows in bins])
+    ends = np.array([_ends(is_so[rows], None if bootstrap.groups is None else bootstrap.groups[rows], bootstrap) for rows in bins])
     band = Band(
         x=np.array([said[rows].mean() for rows in bins]),
-        y=np.array([is_right[rows].mean() for rows in bins]),
+        y=np.array([is_so[rows].mean() for rows in bins]),
         lower=ends[:, 0],
         upper=ends[:, 1],
     )
+    text = (
+        f"Expected calibration error {error:.4f}: how far the probability of the more probable class is from the share in which it was right, in the "
+        "mean over ten bins of about equally many items."
+    )
+    caption = f"The {what} and the {found}, in {len(bins)} bins of about equally many items, with {bootstrap.confidence_level:.0%} intervals."
     return Section(
-        title="Whether probabilities hold",
-        text=(f"Expected calibration error {error:.4f} over {len(bins)} bins of equally many items.",),
-        plots=(Plot(svg=plots.reliability({"model": band}), caption="The probability of what was said, and the share in which it was right."),),
+        title="Whether probabilities hold", text=(text,), plots=(Plot(svg=plots.reliability({"model": band}, x=what, y=found), caption=caption),)
     )
 
 
-def _ends(is_right: NDArray[np.bool_], groups: NDArray[Any] | None, bootstrap: Bootstrap) -> tuple[float, float]:
-    """Of the share that is right, within a bin."""
-    if (len(is_right) if groups is None else len(np.unique(groups))) == 1:
+def _ends(is_so: NDArray[np.bool_], groups: NDArray[Any] | None, bootstrap: Bootstrap) -> tuple[float, float]:
+    """Of the share within a bin."""
+    if (len(is_so) if groups is None else len(np.unique(groups))) == 1:
         # One patient says nothing of others.
         return 0.0, 1.0
-    found = resampling.share_of("right", is_right, replace(bootstrap, items=len(is_right), groups=groups))
+    found = resampling.share_of("right", is_so, replace(bootstrap, items=len(is_so), groups=groups))
     return found.lower, found.upper
 
 
@@ -95,6 +115,7 @@ def misread(probabilities: Probabilities, labels: NDArray[np.int64], names: Sequ
     titles = {int(item): f"is {names[labels[item]]}, said {names[said[item]]} ({probabilities[item, said[item]]:.0%})" for item in worst}
     return Section(
         title="What was misread",
-        text=(f"{len(wrong)} of {len(labels)} held-out items were misread; these are the ones that the model was surest of.",),
+        text=(f"{len(wrong)} of {len(labels)} held-out items are of another class than the most probable one; of these the model was surest.",),
         plots=tuple(Plot(svg=draw(item, title), caption=title) for item, title in titles.items()),
+        of_single_items="inputs of held-out items" if titles else "",
     )

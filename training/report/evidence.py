@@ -3,27 +3,51 @@
 from collections.abc import Mapping, Sequence
 
 from training.evaluate import Figure
+from training.evidence import conformal
 from training.evidence.robustness import Robustness
 from training.evidence.subgroups import Level
 from training.report import plots
-from training.report.figures import with_interval
+from training.report.figures import explained, method, with_ends, with_interval
+from training.report.glossary import called
 from training.report.page import Plot, Section, table
 from training.report.plots import Band
 
 
-def certainty(coverage: Sequence[Figure], novelty: Mapping[str, Sequence[Figure]], *, level: float) -> list[Section]:
-    """Whether conformal sets hold what they promise, and whether items of another kind are told, by the name of each set of them."""
+def certainty(coverage: Sequence[Figure], novelty: Mapping[str, Sequence[Figure]], *, level: float, set_by: int) -> list[Section]:
+    """Whether conformal sets hold what they promise, and whether items of another kind are told, by the name of each set of them.
+
+    `level` is what the sets promise, and `set_by` how many validation items set their thresholds.
+    """
+    lower, upper = conformal.promised(level, set_by)
     found = [
         Section(
             title="Which classes can't be ruled out",
-            text=(f"Sets that are to hold the true class of {level:.0%} of items, by thresholds from validation items.",),
-            table=table(("", "found"), [(figure.name, with_interval(figure)) for figure in coverage]),
+            text=(
+                (
+                    f"A set has the classes that can't be ruled out for an item. Sets are to hold the true class of {level:.0%} of items: that is "
+                    f"promised in the mean of many draws of the {set_by} validation items that set the thresholds. One draw of as many independent "
+                    f"items holds {lower:.1%} to {upper:.1%} of others, in 19 of 20 draws."
+                ),
+                (
+                    "An empty set doesn't say that the item is of none of the classes: it says that the model is less sure of it than of nearly all "
+                    "items that set the thresholds, and that a person has to look. It counts as one that doesn't hold the true class."
+                ),
+            ),
+            table=table(("", "found"), [(called(figure.name), with_interval(figure)) for figure in coverage]),
+            beneath=explained(figure.name for figure in coverage),
         )
     ]
     if novelty:
-        rows = [(name, figure.name, with_interval(figure)) for name, figures in novelty.items() for figure in figures]
-        text = ("Items of another kind against held-out ones of the model's own; the threshold is from validation items.",)
-        found.append(Section(title="Whether items of another kind are told", text=text, table=table(("other items", "", "found"), rows)))
+        rows = [(name, called(figure.name), with_interval(figure)) for name, figures in novelty.items() for figure in figures]
+        text = "Items of another kind against held-out ones of the model's own; the threshold is from validation items."
+        found.append(
+            Section(
+                title="Whether items of another kind are told",
+                text=(text,),
+                table=table(("other items", "", "found"), rows),
+                beneath=explained(figure.name for figures in novelty.values() for figure in figures),
+            )
+        )
     return found
 
 
@@ -35,19 +59,48 @@ def by_level(levels: Sequence[Level]) -> list[Section]:
         (f"{level.attribute} {level.level}", str(level.items), level.note if level.figure is None else with_interval(level.figure))
         for level in levels
     ]
-    return [Section(title="For whom", table=table(("", "items", "found"), rows))]
+    names = sorted({level.figure.name for level in levels if level.figure is not None})
+    return [
+        Section(
+            title="For whom",
+            text=(f"The {' and the '.join(called(name) for name in names)} in each group." if names else "No group is large enough.",),
+            table=table(("", "items", "found"), rows),
+        )
+    ]
 
 
-def robustness(measured: Sequence[Robustness]) -> list[Section]:
-    """How a figure falls under each perturbation; nothing where none was tried."""
+def robustness(measured: Sequence[Robustness], *, unit: str = "") -> list[Section]:
+    """How a figure falls under each perturbation; nothing where none was tried. `unit` is the figure's, where it has one."""
     if not measured:
         return []
-    name = measured[0].figures[0].name
-    shown = tuple(Plot(svg=plots.levels(each.band, x=each.perturbation, y=name), caption=f"{name} under {each.perturbation}.") for each in measured)
-    return [Section(title="When inputs get worse", text=("The model asked about held-out items that were made worse.",), plots=shown)]
+    first = measured[0].figures[0]
+    name = called(first.name)
+    shown = tuple(
+        Plot(
+            svg=plots.levels(each.band, x=each.perturbation, y=f"{name} ({unit})" if unit else name),
+            caption=f"{name.capitalize()} under {each.perturbation}.",
+        )
+        for each in measured
+    )
+    text = (
+        f"The {name} when the model is asked about held-out items that were made worse; at 0 they are as they are. A standard deviation is that of "
+        "all held-out values together, or of each field or channel by itself where these have units of their own. Intervals are of "
+        f"{first.confidence_level:.0%}, {method(first)}."
+    )
+    rows = [
+        (each.perturbation, f"{level:g}", with_ends(figure), with_ends(fall))
+        for each in measured
+        for level, figure, fall in zip(each.levels[1:], each.figures[1:], each.falls[1:], strict=True)
+    ]
+    return [Section(title="When inputs get worse", text=(text,), table=table(("what", "how much", name, "change"), rows), plots=shown)]
 
 
 def benefit(curves: Mapping[str, Band]) -> Section:
     """Decision curves."""
-    caption = "Net benefit of acting on the model, on everybody and on nobody, by the threshold probability that one would act from."
-    return Section(title="Whether acting on it is worth it", plots=(Plot(svg=plots.net_benefit(curves), caption=caption),))
+    caption = "Net benefit of acting on the model, on everybody and on nobody, by the probability that one would act from."
+    text = (
+        "Net benefit is the share of true positives less that of false positives, which count by the odds of the probability that one would act "
+        "from: who acts from 10 % on takes one missed case to be as bad as nine needless alarms. Where the model's line is the highest, acting on "
+        "it is best."
+    )
+    return Section(title="Whether acting on it is worth it", text=(text,), plots=(Plot(svg=plots.net_benefit(curves), caption=caption),))

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _STYLES = ("-", "--", "-.", ":")
+_MARKERS = ("o", "s", "^", "D")
 _SIZE_INCHES = (5.2, 3.6)
 _GREY = "#777777"
 _TITLE_LETTERS = 60
+# How many letters a legend has room for in a line, and how many a key takes.
+_LEGEND_LETTERS, _KEY_LETTERS = 80, 7
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,14 +44,14 @@ class Band:
             raise ValueError(message)
 
 
-def reliability(bins: Mapping[str, Band]) -> str:
+def reliability(bins: Mapping[str, Band], *, x: str = "predicted probability", y: str = "share that had it") -> str:
     """Predicted probability against the share that had the condition, by the name of each model; the bounds are of the share."""
-    with _figure("predicted probability", "share that had it") as (axes, figure):
+    with _figure(x, y) as (axes, figure):
         axes.plot([0, 1], [0, 1], color=_GREY, linewidth=0.8, label="perfectly calibrated")
         for number, (name, band) in enumerate(bins.items()):
-            _errors(axes, band, number, name)
-        axes.set(xlim=(0, 1), ylim=(0, 1))
-        axes.legend(loc="upper left")
+            _errors(axes, band, number, name, is_line=False)
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        _legend(axes)
     return figure()
 
 
@@ -60,7 +63,7 @@ def roc(curves: Mapping[str, Band], point: tuple[float, float] | None = None) ->
         if point is not None:
             axes.plot(*point, "o", color=COLOURS[-1], label="operating point")
         axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
-        axes.legend(loc="lower right")
+        _legend(axes)
     return figure()
 
 
@@ -73,28 +76,31 @@ def survival(groups: Mapping[str, Band], *, unit: str = "days") -> str:
             if band.lower is not None and band.upper is not None:
                 axes.fill_between(band.x, band.lower, band.upper, step="post", color=colour, alpha=0.15, linewidth=0)
         axes.set(ylim=(0, 1.01), xlim=(0, None))
-        axes.legend(loc="lower left")
+        _legend(axes)
     return figure()
 
 
 def net_benefit(curves: Mapping[str, Band]) -> str:
     """Decision curves by name: `x` is the threshold probability, `y` the net benefit of each patient."""
-    with _figure("threshold probability", "net benefit") as (axes, figure):
+    with _figure("threshold probability", "net benefit (true positives per patient)") as (axes, figure):
         axes.axhline(0, color=_GREY, linewidth=0.8, label="treat none")
         _lines(axes, curves)
-        highest = max((float(np.max(band.y)) for band in curves.values()), default=0)
+        highest = max((float(np.max(band.y if band.upper is None else band.upper)) for band in curves.values()), default=0)
         # To treat all falls without end; what is below zero by so much is of no interest.
         axes.set(ylim=(-0.25 * highest, 1.1 * highest) if highest > 0 else None)
-        axes.legend(loc="upper right")
+        _legend(axes)
     return figure()
 
 
-def effects(names: Sequence[str], band: Band, *, unit: str, reference: str) -> str:
-    """A value and its interval for each name, from top to bottom: effects against `reference`, in `unit`."""
-    with _figure(f"{unit}, against {reference}", "") as (axes, figure):
+def effects(names: Sequence[str], band: Band, *, unit: str, reference: str, predicted: Sequence[float] | None = None) -> str:
+    """A value and its interval for each name, from top to bottom: effects against `reference`, in `unit`, and `predicted` ones beside them."""
+    with _figure(f"effect against {reference} ({unit})", "") as (axes, figure):
         places = np.arange(len(names))[::-1]
         lower, upper = (band.y, band.y) if band.lower is None or band.upper is None else (band.lower, band.upper)
-        axes.errorbar(band.y, places, xerr=[band.y - lower, upper - band.y], fmt="o", color=COLOURS[0], capsize=3)
+        axes.errorbar(band.y, places, xerr=[band.y - lower, upper - band.y], fmt="o", color=COLOURS[0], capsize=3, label="found")
+        if predicted is not None:
+            axes.plot(predicted, places, "D", color=COLOURS[1], fillstyle="none", label="predicted")
+            _legend(axes)
         axes.axvline(0, color=_GREY, linewidth=0.8)
         axes.set_yticks(places, names)
         axes.set_ylim(-0.6, len(names) - 0.4)
@@ -107,8 +113,9 @@ def series(channels: Mapping[str, NDArray[Any]], *, title: str) -> str:
         panels = np.atleast_1d(axes)
         for number, (panel, (name, values)) in enumerate(zip(panels, channels.items(), strict=True)):
             panel.plot(values, color=_look(number)[0], linewidth=1)
-            panel.set_ylabel(name)
-        panels[0].set_title(fill(title, _TITLE_LETTERS), fontsize=9, loc="left")
+            # Above it: beside a panel that is as low as these a name has no room.
+            panel.set_title(name, fontsize=8, loc="left")
+        panels[0].figure.suptitle(fill(title, _TITLE_LETTERS), fontsize=9, x=0.02, ha="left")
     return figure()
 
 
@@ -123,12 +130,12 @@ def images(pixels: Sequence[NDArray[Any]], titles: Sequence[str]) -> str:
 
 
 def agreement(band: Band, *, unit: str) -> str:
-    """What was predicted against what was found, both in `unit`; the bounds are of what was found."""
-    with _figure(f"predicted ({unit})", f"found ({unit})") as (axes, figure):
+    """Predicted effects against those that were found, both in `unit`; the bounds are of what was found."""
+    with _figure(f"predicted effect ({unit})", f"found effect ({unit})") as (axes, figure):
         ends = [float(min(band.x.min(), band.y.min())), float(max(band.x.max(), band.y.max()))]
         axes.plot(ends, ends, color=_GREY, linewidth=0.8, label="as predicted")
-        _errors(axes, band, 0, "found")
-        axes.legend(loc="upper left")
+        _errors(axes, band, 0, "found", is_line=False)
+        _legend(axes)
     return figure()
 
 
@@ -144,8 +151,15 @@ def history(epochs: Mapping[str, Sequence[float]]) -> str:
     with _figure("epoch", "") as (axes, figure):
         axes.xaxis.get_major_locator().set_params(integer=True)
         _lines(axes, {name: Band(x=np.arange(1, len(values) + 1), y=np.asarray(values)) for name, values in epochs.items()})
-        axes.legend()
+        _legend(axes)
     return figure()
+
+
+def _legend(axes: "Axes") -> None:
+    """Above the axes, where it covers no data, in columns that fit; the longest name decides how many."""
+    _, names = axes.get_legend_handles_labels()
+    columns = max(1, min(len(names), _LEGEND_LETTERS // (max(map(len, names), default=0) + _KEY_LETTERS)))
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=columns, borderaxespad=0, frameon=False)
 
 
 def _lines(axes: "Axes", curves: Mapping[str, Band]) -> None:
@@ -156,14 +170,15 @@ def _lines(axes: "Axes", curves: Mapping[str, Band]) -> None:
             axes.fill_between(band.x, band.lower, band.upper, color=colour, alpha=0.15, linewidth=0)
 
 
-def _errors(axes: "Axes", band: Band, number: int, name: str) -> None:
+def _errors(axes: "Axes", band: Band, number: int, name: str, *, is_line: bool = True) -> None:
     colour, style = _look(number)
+    style = style if is_line else ""
     if band.lower is None or band.upper is None:
-        axes.plot(band.x, band.y, marker="o", color=colour, linestyle=style, label=name)
+        axes.plot(band.x, band.y, marker=_MARKERS[number % len(_MARKERS)], color=colour, linestyle=style, label=name)
         return
     # Rounding may put a share a hair outside its own interval.
     spread = [np.maximum(band.y - band.lower, 0), np.maximum(band.upper - band.y, 0)]
-    axes.errorbar(band.x, band.y, yerr=spread, fmt="o", linestyle=style, color=colour, capsize=3, label=name)
+    axes.errorbar(band.x, band.y, yerr=spread, fmt=_MARKERS[number % len(_MARKERS)], linestyle=style, color=colour, capsize=3, label=name)
 
 
 def _look(number: int) -> tuple[str, str]:

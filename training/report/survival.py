@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from training.evaluate import Figure
 from training.report import plots
 from training.report.figures import with_interval
+from training.report.glossary import called
 from training.report.page import Plot, Section
 from training.report.plots import Band
 
@@ -27,5 +28,5 @@ def groups(curves: Mapping[str, Band]) -> Section:
 def naive(brier: Figure) -> Section:
     """What there would be without a model."""
     return Section(
-        title="Without a model", text=(f"The same curve for everybody, of the training patients, has {brier.name} {with_interval(brier)}.",)
+        title="Without a model", text=(f"The same curve for everybody, of the training patients, has {called(brier.name)} {with_interval(brier)}.",)
     )

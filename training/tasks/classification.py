@@ -132,7 +132,7 @@ class Classification:
             ),
             calibration_report.made_to_hold(chosen, raw.held_out, said.held_out, data.held_out.targets, self._bootstrap(data, resamples=200)),
             *self._benefit(said.held_out, data),
-            *evidence_report.certainty(coverage, novel, level=self.conformal_level),
+            *evidence_report.certainty(coverage, novel, level=self.conformal_level, set_by=len(data.validation)),
             *evidence_report.by_level(levels),
             *evidence_report.robustness(self._robustness(calibrated, data)),
             *(() if self.draw is None else (self._misread(said.held_out, data, self.draw),)),

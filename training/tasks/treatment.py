@@ -1,7 +1,7 @@
 """Which of some options is expected to help a patient most, learnt from a randomised trial: outcomes, effects, and intervals of both."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +10,16 @@ from numpy.typing import NDArray
 from medserve.v1 import coding_pb2, manifest_output_pb2, tensor_pb2
 from training.dataset import Sample
 from training.evaluate import Figure
-from training.evidence import novelty, treatment
+from training.evidence import novelty, robustness, simulated_trial, subgroups, treatment
+from training.evidence.resampling import Bootstrap
+from training.evidence.robustness import Perturbation
+from training.evidence.subgroups import Level
 from training.evidence.treatment import PolicyValue, Scored
 from training.features import Fitted, Recipe
+from training.gates.evidence import Measured
 from training.models import meta_learner
 from training.record_input import RECORD
+from training.report import evidence as evidence_report
 from training.report import treatment as report
 from training.report.page import Section
 from training.tasks import network, novelty_output
@@ -43,6 +48,8 @@ class Treatment:
         columns: the record's, in order.
         recipe: from the record to the features that outcomes are linear in; without gaps.
         confidence_level: of the intervals.
+        perturbations: what robustness is measured under.
+        simulated_trials: how many trials are simulated to see whether intervals hold.
         seed: of every random choice.
     """
 
@@ -55,6 +62,8 @@ class Treatment:
     columns: tuple[str, ...]
     recipe: Recipe
     confidence_level: float = 0.95
+    perturbations: tuple[Perturbation, ...] = ()
+    simulated_trials: int = 20
     seed: int = 2
 
     def kinds(self, targets: NDArray[Any]) -> list[str]:
@@ -62,9 +71,18 @@ class Treatment:
         codes = list(self.options)
         return [f"given-{codes[place]}" for place in targets["option"]]
 
-    def scores(self, outputs: Mapping[str, NDArray[Any]], part: "Part") -> dict[str, NDArray[Any]]:  # noqa: ARG002 - a task's
-        """Nothing: a patient was given one option, so what a choice is worth isn't known of each."""
-        return {}
+    def scores(self, outputs: Mapping[str, NDArray[Any]], part: "Part") -> dict[str, NDArray[Any]]:
+        """The doubly robust score of what was chosen for each patient: in the mean the policy's value. Two policies' scores of one part are pairs.
+
+        A greater one is the better one: of an outcome that is to be small it is the negative.
+        """
+        said = outputs.get(OUTCOME)
+        if said is None or said.shape != (len(part), len(self.options)):
+            return {}
+        # Scores don't depend on how the features are scaled: the regressions behind them scale anew.
+        features = self.recipe.fit(self.columns, part.inputs, part.targets["outcome"], seed=self.seed)
+        worth = self._trial(features, part).scores[np.arange(len(part)), self._best(said)]
+        return {"policy_value": -worth if self.lower_is_better else worth}
 
     def train(self, data: "Dataset", bench: Bench) -> Trained:
         """Learns from training patients, and values its choices on held-out ones. Raises ValueError for a sample: its learners read no stream."""
@@ -78,7 +96,7 @@ class Treatment:
         learner = meta_learner.fit(numbers, pseudo, seed=self.seed)
         model, threshold = self._served(learner, features, data)
         said = network.predicted(model, data.held_out.inputs)
-        trial = self._trial(features, data)
+        trial, reference = self._trial(features, data.held_out), next(iter(self.options.values()))
         value = treatment.policy_value(trial, self._best(said[OUTCOME]))
         figures = self._figures(value)
         # The sceptic gives everybody what was best in the training patients' mean.
@@ -90,31 +108,52 @@ class Treatment:
             bench.say(f"held-out {figure}")
         bench.say(f"baseline, {name}: {', '.join(f'{figure.name} {figure.value:.4g}' for figure in baseline)}")
         bench.say(f"held-out: {value}")
+        effects = treatment.average_effects(trial, reference=reference)
+        predicted = dict(zip(trial.options, said[EFFECT].mean(axis=0, dtype=np.float64).tolist(), strict=True))
+        learnt = replace(trial, scores=pseudo)
+        miss = treatment.average_effect_miss(effects, treatment.average_effects(learnt, reference=reference), predicted)
+        coverage = simulated_trial.interval_coverage(
+            learner, numbers, option, outcome, features.transform(data.held_out.inputs),
+            shares=shares, confidence_level=self.confidence_level, trials=self.simulated_trials, seed=self.seed,
+        )  # fmt: skip
+        for figure in coverage.values():
+            bench.say(f"simulated {figure}")
+        levels = self._by_level(trial, value, self._best(said[OUTCOME]), data)
+        sections = (
+            report.policy(value),
+            *evidence_report.by_level(levels),
+            report.average_effects(effects, predicted, unit=self.unit, reference=reference, miss=miss),
+            self._effects_hold(trial, said[EFFECT]),
+            report.intervals_hold(coverage, level=self.confidence_level),
+            *evidence_report.robustness(self._robustness(model, trial, data), unit=self.unit),
+        )
         return Trained(
             model=model,
             outputs=self._outputs(threshold),
             figures=tuple(figures),
             baseline=tuple(baseline),
             baseline_name=name,
-            sections=self._sections(trial, value, said[EFFECT]),
+            sections=sections,
+            measured={"average_effect_miss": Measured(value=miss), **{name: Measured.of(figure) for name, figure in coverage.items()}},
+            subgroups={value.gains[reference].name: subgroups.for_gates(levels)},
         )
 
     def evaluate(self, ask: Ask, data: "Dataset") -> list[Figure]:
         """The value of the model's choice, and its gain over the reference; scores of held-out patients are fitted anew, by the same seed."""
         features = self.recipe.fit(self.columns, data.training.inputs, data.training.targets["outcome"], seed=self.seed)
         chosen = self._best(ask(data.held_out.inputs)[OUTCOME])
-        return self._figures(treatment.policy_value(self._trial(features, data), chosen))
+        return self._figures(treatment.policy_value(self._trial(features, data.held_out), chosen))
 
     def _best(self, outcomes: NDArray[Any]) -> NDArray[np.int64]:
         """The place of the best option, […] from […, options]; the first of equals."""
         return outcomes.argmin(axis=-1) if self.lower_is_better else outcomes.argmax(axis=-1)
 
-    def _trial(self, features: Fitted, data: "Dataset") -> Scored:
-        """The held-out patients' scores under each option."""
+    def _trial(self, features: Fitted, part: "Part") -> Scored:
+        """The patients' scores under each option."""
         return treatment.scored(
-            features.transform(data.held_out.inputs),
-            data.held_out.targets["option"],
-            data.held_out.targets["outcome"],
+            features.transform(part.inputs),
+            part.targets["option"],
+            part.targets["outcome"],
             shares=np.array(self.shares),
             options=tuple(self.options.values()),
             seed=self.seed,
@@ -139,7 +178,30 @@ class Treatment:
         reference = next(iter(self.options.values()))
         return [value.policy, value.gains[reference]]
 
-    def _sections(self, trial: Scored, value: PolicyValue, effects: NDArray[Any]) -> tuple[Section, ...]:
+    def _by_level(self, trial: Scored, value: PolicyValue, chosen: NDArray[np.int64], data: "Dataset") -> list[Level]:
+        """What the choice gains over the reference, in each subgroup."""
+        gain = trial.scores[np.arange(len(chosen)), chosen] - trial.scores[:, 0]
+        name = value.gains[trial.options[0]].name
+        return subgroups.by_level(name, lambda rows: float(gain[rows].mean()), data.held_out.attributes, self._bootstrap(data))
+
+    def _robustness(self, model: "keras.Model", trial: Scored, data: "Dataset") -> list[robustness.Robustness]:
+        """What the choice is worth when it is made by worse records."""
+        if not self.perturbations:
+            return []
+        return robustness.measure(
+            "policy_value",
+            lambda said, rows: float(trial.scores[rows, self._best(said[rows])].mean()),
+            lambda inputs: network.predicted(model, inputs)[OUTCOME],
+            inputs=data.held_out.inputs,
+            perturbations=self.perturbations,
+            bootstrap=self._bootstrap(data, resamples=200),
+        )
+
+    def _bootstrap(self, data: "Dataset", *, resamples: int = 1000) -> Bootstrap:
+        """Of held-out patients."""
+        return Bootstrap(items=len(data.held_out), seed=self.seed, groups=data.held_out.patients, resamples=resamples)
+
+    def _effects_hold(self, trial: Scored, effects: NDArray[Any]) -> Section:
         reference = trial.options[0]
         slopes, calibration = [], {}
         for place, name in enumerate(trial.options[1:], start=1):
@@ -148,11 +210,7 @@ class Treatment:
             if np.ptp(predicted) > 0:
                 slopes.append((name, treatment.effect_slope(trial, predicted, option=name, reference=reference)))
                 calibration[name] = treatment.effect_calibration(trial, predicted, option=name, reference=reference)
-        return (
-            report.policy(value),
-            report.average_effects(treatment.average_effects(trial, reference=reference), unit=self.unit, reference=reference),
-            report.effects_hold(slopes, calibration, unit=self.unit),
-        )
+        return report.effects_hold(slopes, calibration, unit=self.unit)
 
     def _outputs(self, threshold: float) -> tuple[manifest_output_pb2.OutputSpec, ...]:
         options = [coding_pb2.Coding(system=self.system, code=code, display=display) for code, display in self.options.items()]

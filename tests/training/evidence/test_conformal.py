@@ -172,3 +172,17 @@ ONE = np.zeros(1, np.int64)
 def test_what_promises_nothing_is_refused(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_what_one_draw_holds_is_between_what_is_promised_of_it() -> None:
+    random = np.random.default_rng(0)
+    lower, upper = conformal.promised(0.9, 50)
+
+    # Of uniform scores the share that a threshold holds is the threshold: the 46th smallest of 50.
+    held = np.sort(random.random((4000, 50)), axis=1)[:, 45]
+
+    assert ((held >= lower) & (held <= upper)).mean() == pytest.approx(0.95, abs=0.015)
+    assert lower < 46 / 51 < upper
+    # Nine items can't rule anything out at 0.95, and 19 can: 20 · 0.95 is 19, whatever rounding makes of it.
+    assert conformal.promised(0.95, 9) == (1, 1)
+    assert conformal.promised(0.95, 19)[0] < 1

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from training.evidence import discrimination, robustness
 from training.evidence.resampling import Bootstrap, Rows
-from training.evidence.robustness import Missing, MissingField, Noise, Perturbation, Robustness, Shift
+from training.evidence.robustness import Delay, Missing, MissingField, Noise, Perturbation, Robustness, Shift
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (20, 6, 6), np.uint8)
 TABLE = np.random.default_rng(2).normal([0, 100], [1, 50], (2000, 2)).astype(np.float32)
@@ -140,3 +140,33 @@ def test_what_is_missing_stays_missing_and_spoils_no_spread() -> None:
 def test_what_cant_be_perturbed_is_refused(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("perturbation", [Noise(levels=(2.0,), only=(1,), least=0), Shift(levels=(-3.0,), only=(1,), least=0)])
+def test_only_some_places_get_worse_and_nothing_is_below_what_there_can_be(perturbation: Perturbation) -> None:
+    worse = perturbation.apply(TABLE, perturbation.levels[0], np.random.default_rng(0))
+
+    assert np.array_equal(worse[:, 0], TABLE[:, 0])
+    assert (worse[:, 1] != TABLE[:, 1]).mean() > 0.9
+    # What was below it before is as it was, or higher.
+    assert (worse[:, 1] >= np.minimum(TABLE[:, 1], 0)).all()
+
+
+def test_a_delayed_series_begins_with_its_first_value_and_loses_its_end() -> None:
+    series = np.arange(2 * 5, dtype=np.float32).reshape(2, 5, 1)
+
+    later = Delay(levels=(2.0,)).apply(series, 2.0, np.random.default_rng(0))
+
+    assert later[:, :, 0].tolist() == [[0, 0, 0, 1, 2], [5, 5, 5, 6, 7]]
+    assert later.dtype == series.dtype
+    with pytest.raises(ValueError, match="levels: below the 5 samples of a series, not 5"):
+        Delay(levels=(5.0,)).apply(series, 5.0, np.random.default_rng(0))
+
+
+def test_places_that_there_are_not_and_parts_of_samples_are_refused() -> None:
+    with pytest.raises(ValueError, match="only: one place or more"):
+        Noise(only=())
+    with pytest.raises(ValueError, match="only: places below 2, not 2"):
+        Shift(only=(2,)).apply(TABLE, 1.0, np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"levels: whole numbers of samples, not 1\.5"):
+        Delay(levels=(1.5,))

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from training.evaluate import Figure
 from training.evidence import treatment
 from training.evidence.treatment import Scored
 from training.models import meta_learner
@@ -190,3 +191,15 @@ SCORES = np.zeros((4, 3))
 def test_what_cant_be_judged_is_refused(call: Any, message: str) -> None:
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=message):
         call()
+
+
+def test_predicted_average_effects_are_held_against_what_chance_explains_of_both_draws() -> None:
+    def figure(value: float, half: float) -> Figure:
+        return Figure(name="effect", value=value, lower=value - half, upper=value + half, confidence_level=0.95, interval_method="m")
+
+    found, learnt = {"A": figure(10, 3), "B": figure(20, 3)}, {"A": figure(11, 4), "B": figure(20, 4)}
+
+    assert treatment.average_effect_miss(found, learnt, {"A": 12.5, "B": 20}) == pytest.approx(0.5)
+    assert treatment.average_effect_miss(found, learnt, {"A": 10, "B": 10}) == pytest.approx(2)
+    assert treatment.average_effect_miss({"A": figure(1, 0)}, {"A": figure(1, 0)}, {"A": 1}) == 0
+    assert treatment.average_effect_miss({"A": figure(1, 0)}, {"A": figure(1, 0)}, {"A": 2}) == np.inf

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
+from sklearn.linear_model import Ridge
 
 from training.models import meta_learner
 from training.models.meta_learner import Learner
@@ -69,6 +70,21 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(trial: Trial) -> None:
     # One trial's draw moves all patients together: far from half, and not all of them.
     assert ((answer["outcome_lower"] <= expected) & (expected <= answer["outcome_upper"])).mean() > 0.8
     assert (answer["outcome_upper"] - answer["outcome_lower"]).mean() < 5
+
+
+def test_resamples_are_fitted_as_scikit_learn_fits_them_one_by_one() -> None:
+    random = np.random.default_rng(1)
+    features, targets = random.normal(2, 3, size=(50, 4)), random.normal(size=(50, 2))
+    times = np.stack([np.ones(50), np.bincount(random.integers(50, size=50), minlength=50)])
+
+    intercepts, slopes = meta_learner._ridges(features, targets, times, [0.5, 20.0])
+
+    for member, count in enumerate(times):
+        for number, penalty in enumerate([0.5, 20.0]):
+            rows = np.repeat(np.arange(50), count.astype(int))
+            ridge = Ridge(penalty).fit(features[rows], targets[rows, number])
+            assert slopes[member, number] == pytest.approx(ridge.coef_, abs=1e-10)
+            assert intercepts[member, number] == pytest.approx(ridge.intercept_, abs=1e-10)
 
 
 def test_the_same_seed_learns_the_same(trial: Trial) -> None:

@@ -1,6 +1,7 @@
 from html.parser import HTMLParser
 from typing import Any
 
+import numpy as np
 import pytest
 
 from medserve.v1 import coding_pb2, manifest_output_pb2
@@ -20,11 +21,13 @@ class Parsed(HTMLParser):
         super().__init__()
         self.tags: list[str] = []
         self.references: list[str] = []
+        self.ids: list[str] = []
         self.text = ""
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        self.ids += [value or "" for name, value in attrs if name == "id"]
         self.references += [value or "" for name, value in attrs if name in {"src", "href", "xlink:href", "action", "data"}]
 
     def handle_data(self, data: str) -> None:
@@ -104,8 +107,57 @@ def test_a_card_says_what_each_output_is_read_as() -> None:
 
     rows = {row[0]: row[1] for row in (card(facts).table or pytest.fail("no table")).rows}
 
-    assert rows["says probabilities"] == "one of digit 1"
-    assert rows["says novelty"] == "how unlike the training data the item is: distance, novel above 2.5"
+    assert rows["says probabilities"] == "one of digit 1; called: the most probable one"
+    assert rows["says novelty"].startswith("how unlike the training data the item is, from 0 on; a caller is warned above 2.5")
+
+
+def test_a_card_says_from_which_probability_on_what_is_called_how_probabilities_hold_and_what_sets_promise() -> None:
+    facts = JOBS["tumour"].facts()
+    labels = [
+        manifest_output_pb2.Label(code=coding_pb2.Coding(display=name), operating_point=point, conformal_threshold=0.4)
+        for name, point in (("benign", 0.894), ("malignant", 0.106))
+    ]
+    held = manifest_output_pb2.Calibration(method="temperature", expected_calibration_error=0.0177)
+    classes = manifest_output_pb2.Classification(exclusive=True, labels=labels, calibration=held, conformal_confidence_level=0.95)
+    facts.outputs.add(name="probabilities", classification=classes)
+
+    said = {row[0]: row[1] for row in (card(facts).table or pytest.fail("no table")).rows}["says probabilities"]
+
+    assert "malignant from 10.6% on" in said
+    assert "by temperature, on held-out items off by 1.8% in the mean" in said
+    assert "hold the true class of 95%" in said
+
+
+def test_a_card_has_words_for_each_output_of_a_ranking_of_treatments() -> None:
+    facts = JOBS["hiv-treatment"].facts()
+    outcome_ends, effect_ends = (
+        manifest_output_pb2.Interval(lower_output=f"{name}_lower", upper_output=f"{name}_upper", confidence_level=0.95)
+        for name in ("outcome", "effect")
+    )
+    options = [coding_pb2.Coding(display=name) for name in ("none", "some")]
+    outcome = coding_pb2.Coding(display="CD4 cells")
+    reading = manifest_output_pb2.TreatmentReading(
+        outcome=outcome, unit="/uL", options=options, effect_output="effect", outcome_interval=outcome_ends, effect_interval=effect_ends
+    )
+    facts.outputs.add(name="outcome", treatment=reading)
+    for name in ("outcome_lower", "outcome_upper", "effect", "effect_lower", "effect_upper"):
+        facts.outputs.add(name=name)
+
+    rows = {row[0]: row[1] for row in (card(facts).table or pytest.fail("no table")).rows}
+
+    assert "numbers" not in [words for name, words in rows.items() if name.startswith("says ")]
+    assert rows["says effect"] == "what each option's mean CD4 cells has over that under none, in /uL"
+    assert "not of where this one will be" in rows["says outcome_lower"]
+
+
+def test_a_card_lists_the_fields_of_a_record_with_unit_range_and_what_becomes_of_a_missing_one() -> None:
+    (fields,) = card(JOBS["mortality"].facts()).beneath
+
+    rows = {row[0]: row[2:] for row in (fields.table or pytest.fail("no table")).rows}
+
+    assert rows["temperature"] == ("Cel (°C)", "25 to 45", "counts as missing")
+    assert rows["age"] == ("a (years)", "18 to 110", "refused")
+    assert rows["sex"][:2] == ("", "female, male")
 
 
 def test_a_card_of_what_was_not_published_says_so() -> None:
@@ -113,3 +165,36 @@ def test_a_card_of_what_was_not_published_says_so() -> None:
     facts.name = "digits"
 
     assert ("model", "digits, not published") in (card(facts).table or pytest.fail("no table")).rows
+
+
+def test_no_two_parts_of_a_page_have_the_same_id_and_what_is_referred_to_is_there() -> None:
+    plot = Plot(svg=plots.levels(plots.Band(x=np.arange(3), y=np.arange(3)), x="noise", y="accuracy"), caption="As it falls.")
+
+    parsed = Parsed(page.render(report(sections=(Section(title="Twice", plots=(plot, plot, PLOT)),))))
+
+    assert len(parsed.ids) == len(set(parsed.ids))
+    assert {reference.removeprefix("#") for reference in parsed.references} <= set(parsed.ids)
+
+
+def test_the_head_says_which_sections_show_single_items_and_that_a_version_holds_some() -> None:
+    shown = Section(title="What was misread", of_single_items="inputs of held-out items")
+    section = Section(title="How well")
+
+    assert "“What was misread” shows inputs of held-out items" in report(sections=(section, shown)).of_single_items
+    assert "golden predictions" not in report(sections=(section, shown)).of_single_items
+    assert "golden predictions" in Parsed(page.render(report(sections=(section,), signatures=("Clinical lead",)))).text
+    assert not report(sections=(section,)).of_single_items
+
+
+def test_gates_stand_on_the_page_by_what_figures_are_called() -> None:
+    verdict = Verdict(gate="auroc_180d at least", passed=True, found=0.8, wanted=0.7, reason="auroc_180d is 0.8, at least 0.7")
+
+    text = Parsed(page.render(report(verdicts=(verdict,)))).text
+
+    assert "area under the ROC curve at day 180 is 0.8, at least 0.7" in text
+    assert "auroc_180d" not in text
+
+
+def test_sections_are_one_level_deep() -> None:
+    with pytest.raises(ValueError, match="beneath: outer: sections one level deep"):
+        Section(title="outer", beneath=(Section(title="middle", beneath=(Section(title="inner"),)),))

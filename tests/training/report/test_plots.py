@@ -18,13 +18,13 @@ PICTURES: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
     ),
     "roc": (lambda: plots.roc({"model": BAND, "trees": LINE}, (0.2, 0.8)), ("1 - specificity", "sensitivity", "operating point", "chance")),
     "survival": (lambda: plots.survival({"low risk": BAND, "high risk": LINE}), ("time (days)", "low risk", "high risk")),
-    "net benefit": (lambda: plots.net_benefit({"model": LINE}), ("threshold probability", "net benefit", "treat none")),
-    "net benefit of nothing": (lambda: plots.net_benefit({"model": Band(x=X, y=-X)}), ("net benefit",)),
+    "net benefit": (lambda: plots.net_benefit({"model": LINE}), ("threshold probability", "net benefit (true positives per patient)", "treat none")),
+    "net benefit of nothing": (lambda: plots.net_benefit({"model": Band(x=X, y=-X)}), ("threshold probability",)),
     "effects": (
         lambda: plots.effects(["A", "B", "C", "D", "E"], BAND, unit="cells/mm³", reference="none"),
-        ("cells/mm³, against none", "A", "E"),
+        ("effect against none (cells/mm³)", "A", "E"),
     ),
-    "effects without intervals": (lambda: plots.effects(["A", "B", "C", "D", "E"], LINE, unit="d", reference="none"), ("d, against none",)),
+    "effects without intervals": (lambda: plots.effects(["A", "B", "C", "D", "E"], LINE, unit="d", reference="none"), ("effect against none (d)",)),
     "series": (lambda: plots.series({"arterial": X, "airway": -X}, title="said normal"), ("arterial", "airway", "said normal", "samples")),
     "one series": (lambda: plots.series({"ecg": X}, title="said normal"), ("ecg", "said normal")),
     "images": (

@@ -1,10 +1,13 @@
 """Treatments from a made-up trial: one option helps those with a large number, the other the rest."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from medserve.v1 import coding_pb2
 from training.dataset import Dataset, Part
+from training.evidence.robustness import Shift
 from training.features import Normalise, Recipe
 from training.tasks.task import Bench, Trained
 from training.tasks.treatment import Treatment
@@ -12,6 +15,7 @@ from training.tasks.treatment import Treatment
 TASK = Treatment(
     system="urn:test", options={"none": "nothing", "a": "drug A", "b": "drug B"}, outcome=coding_pb2.Coding(display="score"), unit="1",
     shares=(1 / 3, 1 / 3, 1 / 3), columns=("x", "y"), recipe=Recipe(steps=(Normalise(by="standard"),)),
+    perturbations=(Shift(levels=(3.0,)),), simulated_trials=4,
 )  # fmt: skip
 
 
@@ -22,7 +26,8 @@ def _part(items: int, seed: int) -> Part:
     effect = np.choose(option, [np.zeros(items), 4 * inputs[:, 0], -4 * inputs[:, 0]])
     targets = np.zeros(items, [("option", np.int64), ("outcome", np.float64)])
     targets["option"], targets["outcome"] = option, 10 + inputs[:, 1] + effect + random.normal(size=items)
-    return Part(inputs=inputs, targets=targets, patients=np.arange(items))
+    attributes = {"side": np.where(inputs[:, 0] > 0, "right", "left")}
+    return Part(inputs=inputs, targets=targets, patients=np.arange(items), attributes=attributes)
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +73,54 @@ def test_the_manifest_ranks_by_the_outcome_with_both_intervals(trained: Trained)
 
 
 def test_the_report_says_plainly_what_the_choice_is_worth(trained: Trained) -> None:
-    policy, _, hold = trained.sections
+    sections = {section.title: section for section in trained.sections}
 
-    assert "the policy is better than" in policy.text[0]
-    assert hold.table is not None
-    slopes = {row[0]: float(row[1].split()[0]) for row in hold.table.rows}
+    assert list(sections) == [
+        "What the choice is worth", "For whom", "What each option does in the mean", "Whether effects hold", "Whether intervals hold",
+        "When inputs get worse",
+    ]  # fmt: skip
+    assert "the policy is better than" in sections["What the choice is worth"].text[0]
+    hold = sections["Whether effects hold"].table
+    assert hold is not None
+    slopes = {row[0]: float(row[1].split()[0]) for row in hold.rows}
     assert slopes == {"drug A": pytest.approx(1, abs=0.2), "drug B": pytest.approx(1, abs=0.2)}
+
+
+def test_what_the_choice_gains_is_told_by_subgroup(trained: Trained, data: Dataset) -> None:
+    groups = trained.subgroups["gain_over_nothing"]["side"]
+
+    assert set(groups) == {"left", "right"}
+    assert sum(group.items for group in groups.values()) == len(data.held_out)
+    # What helps on one side is the other drug on the other.
+    assert all(group.value == pytest.approx(3.2, abs=0.7) for group in groups.values())
+
+
+def test_gates_can_ask_whether_mean_effects_and_intervals_hold(trained: Trained) -> None:
+    assert 0 <= trained.measured["average_effect_miss"].value < 1
+    assert 0.8 < trained.measured["interval_coverage_effect"].value <= 1
+
+
+def test_a_choice_falls_in_worth_when_records_get_worse(trained: Trained) -> None:
+    (worse,) = [section.table for section in trained.sections if section.title == "When inputs get worse"]
+
+    assert worse is not None
+    (row,) = worse.rows
+    # All look as if drug A helped them.
+    assert float(row[3].split()[0]) == pytest.approx(-3.2, abs=0.5)
+
+
+def test_two_policies_are_paired_by_what_each_choice_scores(trained: Trained, data: Dataset) -> None:
+    said = trained.model.predict(data.held_out.inputs, verbose=0)
+
+    mine = TASK.scores(said, data.held_out)["policy_value"]
+    other = TASK.scores({"outcome": np.zeros_like(said["outcome"])}, data.held_out)["policy_value"]
+    of_costs = replace(TASK, lower_is_better=True).scores({"outcome": -said["outcome"]}, data.held_out)["policy_value"]
+
+    assert mine.mean() == pytest.approx(trained.figures[0].value, abs=1e-6)
+    # To all the same is given where all outcomes are equal: the first option.
+    assert mine.mean() - other.mean() == pytest.approx(trained.figures[1].value, abs=1e-6)
+    assert of_costs.tolist() == (-mine).tolist()
+    assert TASK.scores({"other": said["outcome"]}, data.held_out) == {}
 
 
 def test_kinds_are_by_the_option_that_was_given() -> None:
