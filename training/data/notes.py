@@ -27,4 +27,7 @@ def as_read(what: str, taken: int, records: int, faults: "Iterable[Fault]") -> S
 
     wrong = tuple(faults)
     text = f"{taken} {what}{' was' if taken == 1 else 's were'} taken and {records - taken} quarantined."
-    return Section(title="The data as it was read", text=(text,), table=fault.as_table(wrong) if wrong else None)
+    if not wrong:
+        return Section(title="The data as it was read", text=(text,))
+    where = "Records are counted from 1, without a header, in the file that is named beside them: whoever has that file can look them up."
+    return Section(title="The data as it was read", text=(text, where), table=fault.as_table(wrong), of_single_items="numbers of records")

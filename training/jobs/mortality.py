@@ -8,7 +8,7 @@ from training import record_input
 from training.baseline import Hazards, gradient_boosting
 from training.data.support2 import HORIZON_DAYS, SCHEMA, TABLE, load_support2
 from training.dataset import Part
-from training.evidence.robustness import Missing
+from training.evidence.robustness import Missing, Noise, Shift
 from training.features import Impute, Log1p, MissingIndicators, Normalise, OneHot, Ratio, Recipe
 from training.fitting.monitor import EarlyStopping
 from training.fitting.plan import Plan
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _FIELDS = tuple(field.name for field in SCHEMA.fields)
 _CATEGORIES = {field.name: field.codes for field in SCHEMA.fields if field.categories}
 _NUMBERS = tuple(name for name in _FIELDS if name not in _CATEGORIES)
+# Where the numbers are; none of them can be negative.
+_PLACES = tuple(_FIELDS.index(name) for name in _NUMBERS)
 _SOMETIMES_MISSING = tuple(field.name for field in SCHEMA.fields if field.may_be_missing)
 _SKEWED = ("hospital_day", "white_cells", "bilirubin", "creatinine", "glucose", "urea_nitrogen", "urine")
 _EDGES_DAYS = (0.0, 7.0, 14.0, 30.0, 60.0, 90.0, 120.0, 150.0, float(HORIZON_DAYS))
@@ -86,7 +88,11 @@ MORTALITY = Job(
         ),
         baseline=Hazards(name="gradient boosting on person-periods of the same fields, fitted to the same patients", make=gradient_boosting),
         features_before=_HEAD,
-        perturbations=(Missing(levels=(0.1, 0.25, 0.5)),),
+        perturbations=(
+            Missing(levels=(0.1, 0.25, 0.5)),
+            Noise(levels=(0.25, 0.5, 1.0), only=_PLACES, least=0),
+            Shift(levels=(0.5, 1.0), only=_PLACES, least=0),
+        ),
     ),
     facts=_facts,
     floor=Floor(figure=f"auroc_{HORIZON_DAYS}d", least=0.75),

@@ -44,7 +44,7 @@ def discrimination(probabilities: Probabilities, labels: NDArray[np.int64], name
         if is_it.any() and not is_it.all():
             false_positive_rate, sensitivity, _ = roc_curve(is_it, probabilities[:, number])
             area = roc_auc_score(is_it, probabilities[:, number])
-            curves[f"{names[number]} (area {area:.3f})"] = Band(x=false_positive_rate, y=sensitivity)
+            curves[f"{names[number]} (area {area:.4f})"] = Band(x=false_positive_rate, y=sensitivity)
     said = probabilities.argmax(axis=1) if point is None else (probabilities[:, 1] >= point).astype(np.int64)
     is_case = labels == 1
     used = None if point is None or is_case.all() or not is_case.any() else (float((said[~is_case] == 1).mean()), float((said[is_case] == 1).mean()))
@@ -112,10 +112,15 @@ def misread(probabilities: Probabilities, labels: NDArray[np.int64], names: Sequ
     said = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(said != labels)
     worst = wrong[np.argsort(-probabilities[wrong, said[wrong]], kind="stable")][:_MOST_MISREAD]
-    titles = {int(item): f"is {names[labels[item]]}, said {names[said[item]]} ({probabilities[item, said[item]]:.0%})" for item in worst}
+    titles = {int(item): f"is {names[labels[item]]}, said {names[said[item]]} ({_percent(probabilities[item, said[item]])})" for item in worst}
     return Section(
         title="What was misread",
         text=(f"{len(wrong)} of {len(labels)} held-out items are of another class than the most probable one; of these the model was surest.",),
         plots=tuple(Plot(svg=draw(item, title), caption=title) for item, title in titles.items()),
         of_single_items="inputs of held-out items" if titles else "",
     )
+
+
+def _percent(probability: float) -> str:
+    """Nothing is certain, whatever rounding makes of it."""
+    return "over 99.9%" if probability > 0.999 else f"{probability:.1%}"  # noqa: PLR2004 - as it is said

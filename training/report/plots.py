@@ -25,6 +25,7 @@ _GREY = "#777777"
 _TITLE_LETTERS = 60
 # How many letters a legend has room for in a line, and how many a key takes.
 _LEGEND_LETTERS, _KEY_LETTERS = 80, 7
+_LEGEND_LINE_INCHES = 0.18
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,6 +161,10 @@ def _legend(axes: "Axes") -> None:
     _, names = axes.get_legend_handles_labels()
     columns = max(1, min(len(names), _LEGEND_LETTERS // (max(map(len, names), default=0) + _KEY_LETTERS)))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=columns, borderaxespad=0, frameon=False)
+    # Each line but the first takes its room from the page, and not from the data.
+    picture = axes.get_figure(root=True)
+    if picture is not None:
+        picture.set_figheight(picture.get_figheight() + _LEGEND_LINE_INCHES * (-(-len(names) // columns) - 1))
 
 
 def _lines(axes: "Axes", curves: Mapping[str, Band]) -> None:

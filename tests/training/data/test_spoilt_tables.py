@@ -74,7 +74,8 @@ def test_codes_that_nobody_knows_are_quarantined_and_become_no_class(trial: Load
     assert _faults(of_trial) == {("unknown category", "sex", "1, 3"), ("missing", "sex", "2"), ("unknown category", "haemophilia", "5")}
     assert _faults(of_tumours) == {("unknown category", "diagnosis", "5, 6"), ("missing", "diagnosis", "7")}
     assert _faults(of_patients) == {("unknown category", "diabetes", "11")}
-    assert of_patients.notes[0].text == ("9104 rows were taken and 1 quarantined.",)
+    assert of_patients.notes[0].text[0] == "9104 rows were taken and 1 quarantined."
+    assert of_patients.notes[0].of_single_items == "numbers of records"
 
 
 def _with_copies(frame: pd.DataFrame, count: int, other: dict[str, str]) -> pd.DataFrame:
