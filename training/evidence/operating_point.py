@@ -36,22 +36,24 @@ class OperatingPoint:
                 raise ValueError(message)
 
 
-def youden(is_case: NDArray[np.bool_], scores: NDArray[Any]) -> OperatingPoint:
+def youden(is_case: NDArray[np.bool_], scores: NDArray[Any], *, weights: NDArray[Any] | None = None) -> OperatingPoint:
     """The point of the greatest sensitivity + specificity - 1 (W. J. Youden, 1950); the highest of several.
 
-    `is_case` and `scores` are [items], of validation data. Raises ValueError where not both kinds are there.
+    `is_case` and `scores` are [items], of validation data, and `weights` [items], above 0, for how many each stands; None: for itself. Raises
+    ValueError where not both kinds are there.
     """
-    points = _points(is_case, scores)
+    points = _points(is_case, scores, weights)
     return points.at(int(np.argmax(points.sensitivity + points.specificity)), "Youden's index on validation items")
 
 
-def for_sensitivity(is_case: NDArray[np.bool_], scores: NDArray[Any], *, wanted: float) -> OperatingPoint:
+def for_sensitivity(is_case: NDArray[np.bool_], scores: NDArray[Any], *, wanted: float, weights: NDArray[Any] | None = None) -> OperatingPoint:
     """The highest point whose sensitivity is at least `wanted`, a share above 0: of those, the most specific. Arguments and errors as `youden`."""
     if not 0 < wanted <= 1:
         message = f"wanted: above 0 and at most 1, not {wanted}"
         raise ValueError(message)
-    points = _points(is_case, scores)
-    return points.at(int(np.argmax(points.sensitivity >= wanted)), f"sensitivity {wanted:g} on validation items")
+    points = _points(is_case, scores, weights)
+    # A sum of weights may miss the whole by the last bit.
+    return points.at(int(np.argmax(points.sensitivity >= wanted * (1 - 1e-12))), f"sensitivity {wanted:g} on validation items")
 
 
 def at_point(is_case: NDArray[np.bool_], scores: NDArray[Any], threshold: float, *, confidence_level: float = 0.95) -> list[Figure]:
@@ -91,11 +93,11 @@ class _Points:
         )
 
 
-def _points(is_case: NDArray[np.bool_], scores: NDArray[Any]) -> _Points:
+def _points(is_case: NDArray[np.bool_], scores: NDArray[Any], weights: NDArray[Any] | None) -> _Points:
     from sklearn.metrics import roc_curve  # noqa: PLC0415 - slow to import
 
     of_the_same_items(is_case, scores)
     of_both_kinds(is_case)
-    false_positive_rate, sensitivity, thresholds = roc_curve(is_case, np.asarray(scores, np.float64), drop_intermediate=False)
+    false_positive_rate, sensitivity, thresholds = roc_curve(is_case, np.asarray(scores, np.float64), sample_weight=weights, drop_intermediate=False)
     # Its first point is above all scores: there nothing is ever present.
     return _Points(thresholds=thresholds[1:], sensitivity=sensitivity[1:], specificity=1 - false_positive_rate[1:])
