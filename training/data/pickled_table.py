@@ -61,4 +61,20 @@ def read(file: Path) -> "pd.DataFrame":
         raise Refused(why=f"{file.name}: {why}") from None
     if not isinstance(found, pd.DataFrame):
         raise Refused(why=f"{file.name}: it holds no table")
+    try:
+        is_whole = all(_is_whole(found.iloc[:, place], len(found)) for place in range(found.shape[1]))
+    except Exception:  # noqa: BLE001 - as above
+        is_whole = False
+    if not is_whole:
+        raise Refused(why=f"{file.name}: it is damaged, or no pickle")
     return found.reset_index(drop=True)
+
+
+def _is_whole(column: "pd.Series[Any]", rows: int) -> bool:
+    """Whether a column is made as pandas makes them: it reads beyond its memory where a category's code is none."""
+    import pandas as pd  # noqa: PLC0415 - slow to import
+
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes = column.cat.codes.to_numpy()
+        return len(codes) == rows and bool(((codes >= -1) & (codes < len(column.cat.categories))).all())
+    return column.to_numpy().shape == (rows,)

@@ -1,5 +1,6 @@
 """Holds each row of a table against its schema: a row that isn't as declared is left out, and said where and why."""
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -126,7 +127,10 @@ def _not_as_declared(schema: Schema, typed: "pd.DataFrame") -> Iterator[tuple[in
     import pandera.pandas as pa  # noqa: PLC0415 - slow to import
 
     try:
-        schema.as_pandera().validate(typed, lazy=True)
+        with warnings.catch_warnings():
+            # Pandera joins its cases in a way that pandas will change.
+            warnings.simplefilter("ignore", FutureWarning)
+            schema.as_pandera().validate(typed, lazy=True)
     except pa.errors.SchemaErrors as error:
         cases = error.failure_cases.sort_values("check_number", kind="stable")
     else:

@@ -224,7 +224,7 @@ class Duplicates:
 
     columns: tuple[str, ...] = ()
 
-    what = "duplicate rows, left out"
+    what = "duplicate row, left out"
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -253,7 +253,7 @@ class ConflictingLabels:
             message = f"columns: one at least, and {self.label} is none of them"
             raise ValueError(message)
 
-    what = "conflicting labels, left out"
+    what = "conflicting label, left out"
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from training.data import pickled_table
+from training.quality.fault import Refused
 
 
 class _Harmful:
@@ -32,6 +33,15 @@ def test_what_a_pickle_would_run_is_refused_and_not_run(tmp_path: Path) -> None:
         pickled_table.read(tmp_path / "t.pickle")
 
     assert not (tmp_path / "made").exists()
+
+
+def test_a_category_that_is_none_is_damage_and_not_what_stands_behind_it_in_memory(tmp_path: Path) -> None:
+    table = pd.DataFrame({"sex": pd.Categorical(["f", "m"])})
+    table["sex"].array.codes.base[0] = 99
+    (tmp_path / "t.pickle").write_bytes(pickle.dumps(table))
+
+    with pytest.raises(Refused, match="damaged, or no pickle"):
+        pickled_table.read(tmp_path / "t.pickle")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 
 from training.data.pigs import load_pigs
 from training.dataset import Dataset
+from training.jobs import JOBS
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def test_each_pig_is_in_one_part_with_three_segments_of_each_kind(pigs: Dataset)
             assert sorted(part.targets[part.patients == pig].tolist()) == [0, 0, 0, 1, 1, 1]
 
 
-def test_pressures_fall_from_before_to_after_in_most_pigs_as_a_bleeding_makes_them(pigs: Dataset) -> None:
+def test_pressures_fall_from_before_to_after_in_most_pigs_as_a_bleeding_makes_them_and_the_card_says_that_labels_rest_on_it(pigs: Dataset) -> None:
     """What the labels rest on: the archive doesn't say which segments are which."""
     part = pigs.training
     assert part.patients is not None
@@ -35,6 +36,9 @@ def test_pressures_fall_from_before_to_after_in_most_pigs_as_a_bleeding_makes_th
     arterial, _, venous = np.mean(falls, axis=0)
     assert arterial > 0.6
     assert venous > 0.6
+    facts = JOBS["bleeding"].facts()
+    assert "labels that were inferred" in facts.description
+    assert any("labels were inferred" in use for use in facts.intended_use.not_for)
 
 
 def test_the_channels_are_arterial_airway_and_venous_pressure(pigs: Dataset) -> None:

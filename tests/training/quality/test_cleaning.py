@@ -145,7 +145,7 @@ def test_copies_are_left_out_and_the_first_stays() -> None:
 
     assert cleaned.frame.index.tolist() == [0, 1, 3, 4]
     assert cleaned.faults == tuple(Fault(file=FILE, row=row, column=None, reason=Reason.DUPLICATE_ROW) for row in (3, 6))
-    assert cleaned.changes == (Change(what="duplicate rows, left out", column=None, count=2),)
+    assert cleaned.changes == (Change(what="duplicate row, left out", column=None, count=2),)
 
 
 def test_a_real_table_that_was_appended_to_itself_is_found_out(trial: pd.DataFrame) -> None:
@@ -206,11 +206,11 @@ def test_declarations_work_one_after_the_other_and_the_quarantined_rows_are_as_t
     assert cleaned.frame["x"].tolist() == [pytest.approx(math.nan, nan_ok=True), 1, 0.05]
     assert cleaned.quarantined["x"].to_dict() == {3: 100}
     assert [fault.row for fault in cleaned.faults] == [4]
-    assert cleaning.as_text(cleaned.changes) == "1 × sentinel, made missing in x\n3 × cm made m in x\n1 × duplicate rows, left out"
+    assert cleaning.as_text(cleaned.changes) == "1 × sentinel, made missing in x\n3 × cm made m in x\n1 × duplicate row, left out"
     assert cleaning.as_table(cleaned.changes).rows == (
         ("sentinel, made missing", "x", "1"),
         ("cm made m", "x", "3"),
-        ("duplicate rows, left out", "the row", "1"),
+        ("duplicate row, left out", "the row", "1"),
     )
 
 

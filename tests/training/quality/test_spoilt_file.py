@@ -82,8 +82,8 @@ def test_the_report_says_how_many_of_each_and_what_was_mended(read: Read) -> Non
         "2 × sentinel, made missing in cd40",
         "1 × [lb_av] made kg in wtkg",
         "1 × impossible, made missing in karnof",
-        "1 × duplicate rows, left out",
-        "2 × conflicting labels, left out in cens",
+        "1 × duplicate row, left out",
+        "2 × conflicting label, left out in cens",
         "1 × outlier, left out in cd496",
     ]
 

@@ -106,5 +106,7 @@ def test_columns_are_found_by_the_files_names_and_those_that_are_missing_or_ther
 @pytest.mark.parametrize("name", ["most_quarantined", "most_impossible"])
 @pytest.mark.parametrize("share", [-0.1, 1, float("nan")])
 def test_a_share_that_is_none_is_refused(name: str, share: float) -> None:
+    shares: dict[str, Any] = {name: share}
+
     with pytest.raises(ValueError, match=f"^{name}: a share from 0 on and below 1"):
-        Table(schema=SCHEMA, **{name: share})
+        Table(schema=SCHEMA, **shares)
