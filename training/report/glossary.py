@@ -54,13 +54,13 @@ _MEANINGS: dict[str, Meaning] = {
     "integrated_brier": Meaning(
         name="integrated Brier score", says="the Brier score in the mean over the time until the last day that it is predicted for", better="lower"
     ),
-    "sensitivity": Meaning(name="sensitivity", says="the share of positive items that the operating point calls positive", better="higher"),
-    "specificity": Meaning(name="specificity", says="the share of negative items that the operating point calls negative", better="higher"),
-    "positive_predictive_value": Meaning(
-        name="positive predictive value", says="the share that is positive of what is called positive, where as many are as here", better="higher"
+    "sensitivity(?:_(.+)d)?": Meaning(name="sensitivity{}", says="the share of positive items that the operating point calls positive", better="higher"),
+    "specificity(?:_(.+)d)?": Meaning(name="specificity{}", says="the share of negative items that the operating point calls negative", better="higher"),
+    "positive_predictive_value(?:_(.+)d)?": Meaning(
+        name="positive predictive value{}", says="the share that is positive of what is called positive, where as many are as here", better="higher"
     ),
-    "negative_predictive_value": Meaning(
-        name="negative predictive value", says="the share that is negative of what is called negative, where as many are as here", better="higher"
+    "negative_predictive_value(?:_(.+)d)?": Meaning(
+        name="negative predictive value{}", says="the share that is negative of what is called negative, where as many are as here", better="higher"
     ),
     "ece": Meaning(
         name="expected calibration error",

@@ -76,7 +76,7 @@ def _parts_of(spec: Output) -> Iterator[tuple[str, str]]:
             yield from _ends(told.outcome_interval, f"the mean {outcome} of patients like this one under each option: not of where this one will be")
             yield from _ends(told.effect_interval, f"the mean effect on patients like this one against {reference}")
         case "survival":
-            yield from _ends(spec.survival.interval, "the chance")
+            yield from _ends(spec.survival.interval, "the mean chance of patients like this one")
         case "forecast":
             yield from _ends(spec.forecast.interval, "the forecast")
 
