@@ -54,8 +54,12 @@ _MEANINGS: dict[str, Meaning] = {
     "integrated_brier": Meaning(
         name="integrated Brier score", says="the Brier score in the mean over the time until the last day that it is predicted for", better="lower"
     ),
-    "sensitivity(?:_(.+)d)?": Meaning(name="sensitivity{}", says="the share of positive items that the operating point calls positive", better="higher"),
-    "specificity(?:_(.+)d)?": Meaning(name="specificity{}", says="the share of negative items that the operating point calls negative", better="higher"),
+    "sensitivity(?:_(.+)d)?": Meaning(
+        name="sensitivity{}", says="the share of positive items that are called positive at the operating point", better="higher"
+    ),
+    "specificity(?:_(.+)d)?": Meaning(
+        name="specificity{}", says="the share of negative items that are called negative at the operating point", better="higher"
+    ),
     "positive_predictive_value(?:_(.+)d)?": Meaning(
         name="positive predictive value{}", says="the share that is positive of what is called positive, where as many are as here", better="higher"
     ),
