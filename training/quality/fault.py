@@ -103,7 +103,7 @@ class Refused(ValueError):
         why: what they come to, for people; empty where they say it themselves. Neither has what stands in a cell.
     """
 
-    def __init__(self, faults: tuple[Fault, ...] = (), *, why: str = "") -> None:
+    def __init__(self, faults: tuple[Fault, ...] = (), why: str = "") -> None:
         super().__init__(faults, why)
         self.faults = faults
         self.why = why
@@ -150,13 +150,11 @@ def require_few(wrong: int, among: int, faults: tuple[Fault, ...], *, most: floa
     """
     if wrong <= most * among and wrong < among:
         return
+    if not among:
+        raise Refused(faults, why=f"there are no {what}")
     question = look_at(tally(faults)[0]) if faults else ""
-    told = f"{wrong} of {among} {what} ({_percent(wrong, among)}) aren't as declared, and up to {most:.0%} may be"
+    told = f"{wrong} of {among} {what} ({wrong / among:.1%}) aren't as declared, and up to {most:.0%} may be"
     raise Refused(faults, why=f"{told}: {question}" if question else told)
-
-
-def _percent(some: int, among: int) -> str:
-    return f"{some / among:.1%}" if among else "all"
 
 
 def as_text(faults: Iterable[Fault]) -> str:

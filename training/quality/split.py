@@ -32,6 +32,8 @@ class Leak(Refused):
 
     def __init__(self, why: str) -> None:
         super().__init__(why=why)
+        # By these it comes back from another process.
+        self.args = (why,)
 
     def __str__(self) -> str:
         """For people."""

@@ -1,13 +1,15 @@
 """One kind of fault for tables in memory and for streams: of a cell, a record, a column or a whole file."""
 
 import json
+import pickle
 import subprocess
 import sys
 
 import pytest
 
 from training.quality import fault
-from training.quality.fault import Fault, Reason
+from training.quality.fault import Fault, Reason, Refused
+from training.quality.split import Leak
 from training.streams.survey import Survey
 
 FILE = "scans/7.dcm"
@@ -43,6 +45,13 @@ def test_each_reason_comes_back_from_a_survey_that_was_kept(reason: Reason) -> N
 
     assert json.loads(kept.as_json())["faults"][0]["reason"] == reason.value
     assert Survey.of_json(kept.as_json()) == kept
+
+
+@pytest.mark.parametrize("error", [Refused((Fault(file=FILE, reason=Reason.DAMAGED),), why="half of it is there"), Leak("1 of 3 patients")])
+def test_a_refusal_comes_back_from_another_process_as_it_was(error: Refused) -> None:
+    again = pickle.loads(pickle.dumps(error))
+
+    assert (type(again), str(again), again.faults) == (type(error), str(error), error.faults)
 
 
 def test_who_reads_a_stream_loads_no_report() -> None:
