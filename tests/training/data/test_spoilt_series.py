@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ def _loader(load: Callable[[], Dataset], tmp_path: Path, monkeypatch: pytest.Mon
     def of(spoil: Callable[[Lines], Any]) -> Dataset:
         def spoilt(*arguments: str, **more: str) -> tuple[str, tuple[Path, ...]]:
             version, (first, *others) = installed(*arguments, **more)
-            unpack, pack = (gzip.decompress, gzip.compress) if first.suffix == ".gz" else (bytes, bytes)
+            unpack, pack = (gzip.decompress, partial(gzip.compress, compresslevel=1)) if first.suffix == ".gz" else (bytes, bytes)
             content = spoil(unpack(first.read_bytes()).decode().splitlines())
             file = tmp_path / first.name
             file.write_bytes(pack("\n".join(content).encode()) if isinstance(content, list) else content)
@@ -84,7 +85,7 @@ def test_heartbeats_that_are_not_as_declared_are_quarantined(beats: Load) -> Non
         ("conflicting label", "label", "12, 502"),
         ("held out as well", "the row", "503"),
     }
-    assert data.notes[0].text == ("4993 heartbeats were taken and 10 quarantined.",)
+    assert data.notes[0].text[0] == "4993 heartbeats were taken and 10 quarantined."
     assert (len(data.training) + len(data.validation), len(data.held_out)) == (493, 4500)
     assert SECRET not in repr(data.notes)
 
