@@ -65,7 +65,11 @@ def test_a_record_with_gaps_becomes_a_survival_curve_and_the_gaps_are_said(clien
 
     (curve,) = answer.survival_curves
     assert (curve.event.display, curve.times_days[-1]) == ("Death", 180)
-    assert list(curve.probabilities) == sorted(curve.probabilities, reverse=True)
+    for chances in (curve.probabilities, curve.interval.lower, curve.interval.upper):
+        assert list(chances) == sorted(chances, reverse=True)
+    assert curve.interval.confidence_level == 0.95
+    for lower, chance, upper in zip(curve.interval.lower, curve.probabilities, curve.interval.upper, strict=True):
+        assert lower < chance < upper
     assert "FEATURE_MISSING" in _reasons(answer)
     said = next(warning.message for warning in answer.warnings if warning.reason == "FEATURE_MISSING")
     assert "albumin" in said

@@ -1,6 +1,7 @@
 """What Kaplan and Meier find of groups of patients, beside what was predicted of them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,6 +65,73 @@ def calibration_at(followed: Followed, curves: Curves, days: float, *, confidenc
         raise ValueError(message)
     x, y, low, high = np.array(points).T
     return Band(x=x, y=y, lower=low, upper=high)
+
+
+def error_at(band: Band) -> float:
+    """How far predicted chances are from the shares that were found, in the mean over `calibration_at`'s groups."""
+    return float(np.abs(band.x - band.y).mean())
+
+
+def error_by_chance(curves: Curves, days: float, *, seed: int, draws: int = 200) -> float:
+    """The mean `error_at` of as many patients, none of them lost, whose outcomes are drawn by these very chances: what is left where they hold."""
+    predicted, random = 1 - curves.at(days), np.random.default_rng(seed)
+    groups = bins_of(predicted)
+    drawn = random.random((draws, len(predicted))) < predicted
+    return float(np.mean([np.abs(drawn[:, rows].mean(axis=1) - predicted[rows].mean()) for rows in groups]))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """Patients of like risk at one day: what was said of them in the mean, and what Kaplan and Meier found.
+
+    Attributes:
+        name: the group's.
+        days: the day.
+        survival, lower, upper: the predicted chance to be without the event until then, and the ends of its interval, in the mean of the patients.
+        found, found_lower, found_upper: Kaplan and Meier's, with its own interval.
+    """
+
+    name: str
+    days: float
+    survival: float
+    lower: float
+    upper: float
+    found: float
+    found_lower: float
+    found_upper: float
+
+    @property
+    def is_held(self) -> bool:
+        """Whether what was found lies in the mean interval."""
+        return self.lower <= self.found <= self.upper
+
+
+def groups_at(
+    followed: Followed, groups: NDArray[Any], curves: Curves, ends: tuple[Curves, Curves], days: float, *, confidence_level: float = 0.95
+) -> list[Group]:
+    """What was said and found of each group at a day, in the order of the groups' first patients.
+
+    `groups` is [items], `ends` the lower and the upper one of each patient's interval. A group whose last patients were lost before the day is left
+    out. A mean interval is of patients, each by themselves: it is wider than one of the group's mean would be. What is found has luck in it that no
+    interval of a mean risk allows for. The two are measured against each other here, and neither is the other's measure by itself.
+    """
+    found = []
+    for name in dict.fromkeys(groups.tolist()):
+        rows = np.flatnonzero(groups == name)
+        survival = _at(followed, rows, days, confidence_level)
+        if survival is not None:
+            said, lower, upper = (float(each.at(days)[rows].mean()) for each in (curves, *ends))
+            value, low, high = survival
+            found.append(Group(name=str(name), days=days, survival=said, lower=lower, upper=upper, found=value, found_lower=low, found_upper=high))
+    return found
+
+
+def tenths(risk: NDArray[Any]) -> NDArray[np.int64]:
+    """[items]: 0 for the tenth of the lowest risk, to 9; equal risks are in one group, as in `calibration_at`."""
+    number = np.empty(len(risk), np.int64)
+    for place, rows in enumerate(bins_of(risk)):
+        number[rows] = place
+    return number
 
 
 def same_for_all(followed: Followed, edges_days: NDArray[Any], items: int) -> Curves:

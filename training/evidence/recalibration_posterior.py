@@ -1,8 +1,8 @@
 """What validation patients say of an intercept, a slope, and coefficients of features, as a distribution.
 
 Laplace's approximation for each of some spreads of the features' coefficients, and the spreads weighted by how well each explains what was seen
-(D. J. C. MacKay, "The evidence framework applied to classification networks", Neural Computation 4, 1992), a spread itself being as likely as
-another (A. Gelman, "Prior distributions for variance parameters in hierarchical models", Bayesian Analysis 1, 2006).
+(D. J. C. MacKay, "The evidence framework applied to classification networks", Neural Computation 4, 1992). A spread itself is half-normal, weakly
+informative (A. Gelman, "Prior distributions for variance parameters in hierarchical models", Bayesian Analysis 1, 2006).
 """
 
 from dataclasses import dataclass, replace
@@ -15,6 +15,8 @@ Array = NDArray[np.float64]
 
 # In log odds, of a typical patient: from next to nothing to what makes one in four of one in ten.
 _SPREADS = np.geomspace(0.03, 1.0, 12)
+# Of the half-normal prior of the spread: few patients can't say that a network is wholly wrong.
+_USUAL_SPREAD = 0.5
 # Of the intercept around 0 and of the slope around 1: wide, and there for the few patients of whom all or none had the event.
 _PRIOR_MEAN, _PRIOR_DEVIATION = (0.0, 1.0), (1.0, 0.5)
 # Each is drawn with its mirror image around the mode, so that draws have no bias.
@@ -76,8 +78,8 @@ def posterior(observed: Observed, *, seed: int) -> Posterior:
         -_loss(mode, observed, _deviation(spread, components)) - components * np.log(spread) - np.linalg.slogdet(curvature)[1] / 2
         for spread, (mode, curvature) in zip(spreads, modes, strict=True)
     ]
-    # Spreads stand in proportion, so each is as likely as another where it counts by itself.
-    share = np.exp(np.array(evidence) - max(evidence)) * spreads
+    # Spreads stand in proportion, so each is counted for as much as lies around it.
+    share = np.exp(np.array(evidence) - max(evidence) - (spreads / _USUAL_SPREAD) ** 2 / 2) * spreads
     share /= share.sum()
     random = np.random.default_rng(seed)
     # Which spread each pair is of: evenly over the distribution.

@@ -97,14 +97,16 @@ class Curves:
         return (1 - part) * curves[:, after - 1] + part * curves[:, after]
 
 
-def area_at(followed: Followed, curves: Curves, days: float) -> Statistic:
+def area_at(followed: Followed, curves: Curves, days: float, *, weights: NDArray[Any] | None = None) -> Statistic:
     """The area under the receiver operating characteristic at a time, as a statistic of rows, which is what resampling takes.
 
     The chance that whoever has the event by that day was given a lower survival than whoever is without it then, ties counting half: cumulative
     cases, dynamic controls (P. J. Heagerty and Y. Zheng, 2005), weighted as Uno's. Not-a-number where there are no cases or no controls.
+    `weights` are `followed.weights(days)` for who asks often; None: they are worked out.
     """
     _same_items(followed, curves)
-    weights, survival, is_control = followed.weights(days), curves.at(days), followed.time_days > days
+    weights = followed.weights(days) if weights is None else weights
+    survival, is_control = curves.at(days), followed.time_days > days
 
     def area(rows: Rows) -> float:
         is_case = ~is_control[rows] & (weights[rows] > 0)

@@ -28,7 +28,6 @@ _PLACES = tuple(_FIELDS.index(name) for name in _NUMBERS)
 _SOMETIMES_MISSING = tuple(field.name for field in SCHEMA.fields if field.may_be_missing)
 _SKEWED = ("hospital_day", "white_cells", "bilirubin", "creatinine", "glucose", "urea_nitrogen", "urine")
 _EDGES_DAYS = (0.0, 7.0, 14.0, 30.0, 60.0, 90.0, 120.0, 150.0, float(HORIZON_DAYS))
-_HEAD = "hazards"
 RECIPE = Recipe(
     steps=(
         # Shock index, and what tells kidneys that get no blood from kidneys that are ill.
@@ -60,7 +59,9 @@ def _facts() -> manifest_pb2.ModelManifest:
     return manifest_pb2.ModelManifest(
         task=manifest_pb2.TASK_PREDICTION,
         display_name="Survival of seriously ill patients",
-        description="Gives the chance to live until each of eight days up to 180, from what was known on the third day in hospital.",
+        description="Gives the chance to live until each of eight days up to 180, from what was known on the third day in hospital, "
+        "calibrated on patients whom the network wasn't fitted to. The interval is of the mean chance of patients like this one: not in it are what the "
+        "record leaves out, and what another fit would have learnt.",
         intended_use=manifest_pb2.IntendedUse(
             purpose="Shows how a record with missing values becomes a survival curve, and tests it.",
             not_for=["Any patient's care", "Patients of today: these were treated from 1989 to 1994", "Who isn't seriously ill"],
@@ -87,7 +88,7 @@ MORTALITY = Job(
             early_stopping=EarlyStopping(figure="val_loss", patience=10),
         ),
         baseline=Hazards(name="gradient boosting on person-periods of the same fields, fitted to the same patients", make=gradient_boosting),
-        features_before=_HEAD,
+        features_before=hazard.HEAD,
         perturbations=(
             Missing(levels=(0.1, 0.25, 0.5)),
             Noise(levels=(0.25, 0.5, 1.0), only=_PLACES, least=0),

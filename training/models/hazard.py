@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import keras
 
+HEAD = "hazards"
+"""The name of the last layer."""
+
 
 def targets(time_days: NDArray[Any], event: NDArray[np.bool_], edges_days: NDArray[Any]) -> NDArray[np.float32]:
     """What `loss` compares with: [items, 2, intervals], who came through each interval, and who had the event in it.
@@ -50,7 +53,7 @@ def head(intervals: int) -> "keras.Layer":
     """The last layer: hazards [items, intervals] from features [items, features]."""
     from keras import layers  # noqa: PLC0415
 
-    return layers.Dense(intervals, activation="sigmoid", name="hazards")
+    return layers.Dense(intervals, activation="sigmoid", name=HEAD)
 
 
 def survival(hazards: Any) -> Any:  # noqa: ANN401 - see above

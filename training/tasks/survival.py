@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from medserve.v1 import coding_pb2, manifest_output_pb2, tensor_pb2
 from training.baseline import Hazards
 from training.evaluate import Figure
-from training.evidence import kaplan_meier, robustness, subgroups, survival
+from training.evidence import kaplan_meier, novelty, recalibration, resampling, robustness, subgroups, survival, survival_decision
+from training.evidence.recalibration import Method, Recalibration
 from training.evidence.resampling import Bootstrap
 from training.evidence.robustness import Perturbation
 from training.evidence.survival import Curves, Followed
@@ -19,8 +20,10 @@ from training.fitting.fit import Fitted
 from training.fitting.plan import Plan
 from training.gates.evidence import Measured
 from training.models import hazard
+from training.report import curves as curves_report
 from training.report import evidence as evidence_report
 from training.report import survival as report
+from training.report.page import Section
 from training.search_space import Space
 from training.tasks import network, novelty_output
 from training.tasks.task import Ask, Bench, Trained
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
     from training.dataset import Dataset, Part
 
-SURVIVAL = "survival"
+SURVIVAL, LOWER, UPPER = "survival", "survival_lower", "survival_upper"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,12 +44,17 @@ class Survival:
         system, code, display: the event's concept.
         edges_days: where time is cut, rising from 0; the model's curve has the later ones.
         horizon_days: the time that the figures are of; one of the edges.
-        build: makes the network from a request's tensor to hazards [items, intervals]; given the items that the weights will be fitted to.
+        build: makes the network from a request's tensor to hazards [items, intervals], which ends in `hazard.head`; given the items that the weights
+            will be fitted to.
         plan: how it is fitted; its loss is `hazard.loss`.
         space: where a search looks for a better plan; None: `search_space.around` it.
         baseline: what the model is held against.
         features_before: the layer whose input novelty is measured on; None for a model that gives none.
         perturbations: what robustness is measured under.
+        calibrate: by what hazards are made to hold: one of `recalibration.METHODS`. `bayesian` alone gives the curve an interval.
+        interval_level: of that interval.
+        wanted_sensitivity: the operating point at the horizon is the most specific one that has it on validation patients; None takes the one of the
+            greatest Youden index.
     """
 
     system: str
@@ -60,9 +68,18 @@ class Survival:
     features_before: str | None = None
     perturbations: tuple[Perturbation, ...] = ()
     space: Space | None = None
+    calibrate: Method = "bayesian"
+    interval_level: float = 0.95
+    wanted_sensitivity: float | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError where the horizon is no edge."""
+        """Raises ValueError where the horizon is no edge, there is no such way to calibrate, or the level is no share."""
+        if self.calibrate not in recalibration.METHODS:
+            message = f"calibrate: one of {', '.join(recalibration.METHODS)}, not {self.calibrate}"
+            raise ValueError(message)
+        if not 0 < self.interval_level < 1:
+            message = f"interval_level: above 0 and below 1, not {self.interval_level}"
+            raise ValueError(message)
         if self.horizon_days not in self.edges_days[1:]:
             message = "horizon_days: one of the edges after 0"
             raise ValueError(message)
@@ -88,28 +105,21 @@ class Survival:
         }
 
     def fit(self, training: "Part", validation: "Part", bench: Bench) -> Fitted:
-        """The network by the plan."""
-        edges = np.array(self.edges_days)
-        return network.fitted(
-            lambda: self.build(training),
-            self.plan,
-            training,
-            validation,
-            bench,
-            targets=lambda targets: hazard.targets(targets["time_days"], targets["event"], edges),
-        )
+        """The network by the plan, before it is calibrated."""
+        return network.fitted(lambda: self.build(training), self.plan, training, validation, bench, targets=self._wanted)
 
     def train(self, data: "Dataset", bench: Bench) -> Trained:
-        """Fits, and measures on held-out patients at the horizon and over the curve until it."""
-        import keras  # noqa: PLC0415 - it takes seconds
-
-        edges = np.array(self.edges_days)
+        """Fits, recalibrates on validation patients, and measures on held-out ones at the horizon and over the curve until it."""
         hazards = self.fit(data.training, data.validation, bench).model
-        outputs = {SURVIVAL: keras.layers.Lambda(hazard.survival, name=SURVIVAL)(hazards.outputs[0])}
+        asked = _head(hazards)
+        learnt = self._recalibration(asked, data)
+        bench.say(f"calibrated on {len(data.validation)} validation patients: {learnt}")
+        outputs = learnt.as_layer(confidence_level=self.interval_level)(*asked.outputs)
         model, threshold = novelty_output.served(hazards, outputs, self.features_before, data)
         ask = partial(network.predicted, model)
-        followed, bootstrap = _followed(data.held_out), Bootstrap(items=len(data.held_out), seed=self.seed, groups=data.held_out.patients)
-        curves = self._curves(ask, data.held_out.inputs)
+        edges, followed, bootstrap = np.array(self.edges_days), _followed(data.held_out), self._bootstrap(data)
+        said = ask(data.held_out.inputs)
+        curves = self._read(said)
         figures = self._figures(followed, curves, bootstrap)
         theirs = Curves(edges_days=edges[1:], survival=self.baseline.survival(data.training, data.held_out.inputs, edges))
         baseline = self._figures(followed, theirs, bootstrap)
@@ -120,39 +130,68 @@ class Survival:
         naive = survival.integrated_brier(followed, everybody, bootstrap)
         bench.say(f"the same curve for everybody: {naive}")
         calibration = kaplan_meier.calibration_at(followed, curves, self.horizon_days)
-        error = float(np.abs(calibration.x - calibration.y).mean())
+        error = kaplan_meier.error_at(calibration)
         bench.say(f"held-out calibration error at {self.horizon_days:g} days {error:.4f}, in the mean of {len(calibration.x)} groups")
         levels = self._by_level(followed, curves, data, bootstrap)
-        groups = self._risk_groups(ask, curves, data)
+        validated = self._read(ask(data.validation.inputs))
+        thirds = self._risk_groups(validated, curves)
+        acting = self._acting(_followed(data.validation), validated, followed, curves, bootstrap)
+        for figure in acting.figures:
+            bench.say(f"held-out {figure}")
+        raw = network.predicted(asked, data.held_out.inputs)[0]
+        uncalibrated = Curves(edges_days=edges[1:], survival=np.cumprod(1 - raw, axis=1, dtype=np.float64))
         sections = (
             report.calibration(calibration, days=self.horizon_days, error=error),
-            report.groups(kaplan_meier.by_group(followed, groups)),
+            self._made_to_hold(learnt, uncalibrated, curves, data),
+            *self._intervals(said, followed, curves, thirds),
+            *acting.sections,
+            evidence_report.benefit(survival_decision.benefit(followed, {"model": curves}, self.horizon_days, self._bootstrap(data, resamples=200))),
+            report.groups(kaplan_meier.by_group(followed, thirds)),
             report.naive(naive),
             *evidence_report.by_level(levels),
             *evidence_report.robustness(self._robustness(ask, followed, data)),
         )
         return Trained(
             model=model,
-            outputs=self._outputs(threshold),
+            outputs=self._outputs(threshold, has_interval=UPPER in said),
             figures=tuple(figures),
             baseline=tuple(baseline),
             baseline_name=self.baseline.name,
             sections=sections,
-            measured={"calibration_error": Measured(value=error)},
+            measured={"calibration_error": Measured(value=error), **{figure.name: Measured.of(figure) for figure in acting.figures}},
             subgroups={self._auroc: subgroups.for_gates(levels)},
         )
 
     def evaluate(self, ask: Ask, data: "Dataset") -> list[Figure]:
         """The area and Brier's score at the horizon, and that integrated until it."""
-        bootstrap = Bootstrap(items=len(data.held_out), seed=self.seed, groups=data.held_out.patients)
-        return self._figures(_followed(data.held_out), self._curves(ask, data.held_out.inputs), bootstrap)
+        return self._figures(_followed(data.held_out), self._read(ask(data.held_out.inputs)), self._bootstrap(data))
 
     @property
     def _auroc(self) -> str:
         return f"auroc_{self.horizon_days:g}d"
 
-    def _curves(self, ask: Ask, inputs: NDArray[Any]) -> Curves:
-        return Curves(edges_days=np.array(self.edges_days[1:]), survival=ask(inputs)[SURVIVAL].astype(np.float64))
+    def _wanted(self, targets: NDArray[Any]) -> NDArray[np.float32]:
+        return hazard.targets(targets["time_days"], targets["event"], np.array(self.edges_days))
+
+    def _recalibration(self, asked: "keras.Model", data: "Dataset") -> Recalibration:
+        """Learnt from validation patients; of training patients only their features are looked at, not what became of them."""
+        said, features = network.predicted(asked, data.validation.inputs)
+        return recalibration.learn(
+            self.calibrate,
+            said,
+            features,
+            self._wanted(data.validation.targets),
+            reference=network.predicted(asked, data.training.inputs)[1],
+            groups=data.validation.patients,
+            seed=self.seed,
+        )
+
+    def _read(self, said: Mapping[str, NDArray[Any]], name: str = SURVIVAL) -> Curves:
+        return Curves(edges_days=np.array(self.edges_days[1:]), survival=said[name].astype(np.float64))
+
+    def _bootstrap(self, data: "Dataset", *, resamples: int = 1000) -> Bootstrap:
+        """Of held-out items, by patient."""
+        return Bootstrap(items=len(data.held_out), seed=self.seed, groups=data.held_out.patients, resamples=resamples)
 
     def _figures(self, followed: Followed, curves: Curves, bootstrap: Bootstrap) -> list[Figure]:
         return [
@@ -161,12 +200,44 @@ class Survival:
             survival.integrated_brier(followed, curves, bootstrap),
         ]
 
-    def _risk_groups(self, ask: Ask, curves: Curves, data: "Dataset") -> NDArray[np.str_]:
+    def _risk_groups(self, validated: Curves, curves: Curves) -> NDArray[np.str_]:
         """Thirds of the validation patients' risks."""
-        validated = 1 - self._curves(ask, data.validation.inputs).at(self.horizon_days)
-        cuts = np.quantile(validated, [1 / 3, 2 / 3])
+        cuts = np.quantile(1 - validated.at(self.horizon_days), [1 / 3, 2 / 3])
         # So few patients may all be at one risk.
         return kaplan_meier.risk_groups(1 - curves.at(self.horizon_days), [cuts[0], max(cuts[1], np.nextafter(cuts[0], 2))])
+
+    def _made_to_hold(self, learnt: Recalibration, before: Curves, after: Curves, data: "Dataset") -> Section:
+        followed, wanted, days = _followed(data.held_out), self._wanted(data.held_out.targets), self.horizon_days
+        losses = [recalibration.log_losses(each.survival, wanted) for each in (before, after)]
+        held = [
+            curves_report.Held(
+                error=kaplan_meier.error_at(kaplan_meier.calibration_at(followed, each, days)),
+                error_by_chance=kaplan_meier.error_by_chance(each, days, seed=self.seed),
+                log_loss=float(loss.mean()),
+                integrated_brier=float(survival.integrated_brier_scores(followed, each).mean()),
+            )
+            for each, loss in zip((before, after), losses, strict=True)
+        ]
+        bootstrap = self._bootstrap(data, resamples=200)
+        change = resampling.figure("log_loss_change", lambda rows: float((losses[1][rows] - losses[0][rows]).mean()), bootstrap)
+        return curves_report.made_to_hold(learnt, before=held[0], after=held[1], change=change, days=days)
+
+    def _intervals(self, said: Mapping[str, NDArray[Any]], followed: Followed, curves: Curves, thirds: NDArray[np.str_]) -> list[Section]:
+        if UPPER not in said:
+            return []
+        ends = self._read(said, LOWER), self._read(said, UPPER)
+        tenths = kaplan_meier.tenths(1 - curves.at(self.horizon_days))
+        of_tenths = [group for days in self.edges_days[1:] for group in kaplan_meier.groups_at(followed, tenths, curves, ends, days)]
+        of_thirds = kaplan_meier.groups_at(followed, thirds, curves, ends, self.horizon_days)
+        return [curves_report.intervals(of_thirds, of_tenths, level=self.interval_level)]
+
+    def _acting(self, of_validated: Followed, validated: Curves, followed: Followed, curves: Curves, bootstrap: Bootstrap) -> "_Acting":
+        """Of the operating point that validation patients choose; nothing where they are all of one kind."""
+        point = survival_decision.point(of_validated, validated, self.horizon_days, wanted_sensitivity=self.wanted_sensitivity)
+        if point is None:
+            return _Acting()
+        figures = survival_decision.at_point(followed, curves, self.horizon_days, point.threshold, bootstrap)
+        return _Acting(figures=tuple(figures), sections=(curves_report.acting(point, figures, days=self.horizon_days),))
 
     def _by_level(self, followed: Followed, curves: Curves, data: "Dataset", bootstrap: Bootstrap) -> list[subgroups.Level]:
         statistic = survival.area_at(followed, curves, self.horizon_days)
@@ -176,9 +247,12 @@ class Survival:
         if not self.perturbations:
             return []
 
-        def area(risk: NDArray[Any], rows: NDArray[np.int64]) -> float:
-            curves = Curves(edges_days=np.array(self.edges_days[1:]), survival=risk)
-            return survival.area_at(followed, curves, self.horizon_days)(rows)
+        weights = followed.weights(self.horizon_days)
+
+        def area(said: NDArray[Any], rows: NDArray[np.int64]) -> float:
+            curves = Curves(edges_days=np.array(self.edges_days[1:]), survival=said)
+            # What is known of held-out patients doesn't change with what is said of them.
+            return survival.area_at(followed, curves, self.horizon_days, weights=weights)(rows)
 
         return robustness.measure(
             self._auroc,
@@ -189,12 +263,31 @@ class Survival:
             bootstrap=Bootstrap(items=len(data.held_out), seed=self.seed, groups=data.held_out.patients, resamples=50),
         )
 
-    def _outputs(self, threshold: float | None) -> tuple[manifest_output_pb2.OutputSpec, ...]:
-        event = coding_pb2.Coding(system=self.system, code=self.code, display=self.display)
-        reading = manifest_output_pb2.SurvivalReading(event=event, times_days=self.edges_days[1:])
+    def _outputs(self, threshold: float | None, *, has_interval: bool) -> tuple[manifest_output_pb2.OutputSpec, ...]:
+        names = (SURVIVAL, LOWER, UPPER) if has_interval else (SURVIVAL,)
         shape = [len(self.edges_days) - 1]
-        output = manifest_output_pb2.OutputSpec(name=SURVIVAL, data_type=tensor_pb2.DATA_TYPE_FLOAT32, shape=shape, survival=reading)
-        return (output,) if threshold is None else (output, novelty_output.output_spec(threshold))
+        specs = [manifest_output_pb2.OutputSpec(name=name, data_type=tensor_pb2.DATA_TYPE_FLOAT32, shape=shape) for name in names]
+        event = coding_pb2.Coding(system=self.system, code=self.code, display=self.display)
+        specs[0].survival.CopyFrom(manifest_output_pb2.SurvivalReading(event=event, times_days=self.edges_days[1:]))
+        if has_interval:
+            ends = manifest_output_pb2.Interval(lower_output=LOWER, upper_output=UPPER, confidence_level=self.interval_level)
+            specs[0].survival.interval.CopyFrom(ends)
+        return (*specs, *(() if threshold is None else (novelty_output.output_spec(threshold),)))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Acting:
+    """What comes of an operating point, and what a report says of it."""
+
+    figures: tuple[Figure, ...] = ()
+    sections: tuple[Section, ...] = ()
+
+
+def _head(hazards: "keras.Model") -> "keras.Model":
+    """The network with what goes into its last layer beside the hazards."""
+    import keras  # noqa: PLC0415 - it takes seconds
+
+    return keras.Model(hazards.inputs[0], [hazards.outputs[0], novelty.before(hazards, hazard.HEAD).outputs[0]])
 
 
 def _followed(part: "Part") -> Followed:

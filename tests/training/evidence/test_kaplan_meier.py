@@ -70,6 +70,35 @@ def test_predictions_that_hold_lie_on_the_line_and_others_dont() -> None:
     assert "<svg" in plots.reliability({"model": holding[0]})
 
 
+def test_chance_alone_leaves_the_error_that_predictions_have_that_hold() -> None:
+    curves = calibrated(0)[1]
+    found = [kaplan_meier.error_at(kaplan_meier.calibration_at(*calibrated(seed), 5)) for seed in range(10)]
+    too_high = kaplan_meier.error_at(kaplan_meier.calibration_at(*calibrated(1, wrong_by=2.0), 5))
+
+    by_chance = kaplan_meier.error_by_chance(curves, 5, seed=1)
+
+    # Some are lost, which the simulation leaves out.
+    assert np.mean(found) == pytest.approx(by_chance, rel=0.25)
+    assert too_high > 4 * by_chance
+
+
+def test_what_was_found_of_a_group_lies_in_the_mean_interval_or_not() -> None:
+    followed, curves = calibrated(2)
+    groups = kaplan_meier.tenths(1 - curves.at(5))
+    ends = tuple(Curves(edges_days=np.array([5.0]), survival=np.clip(curves.survival + off, 0, 1)) for off in (-0.08, 0.08))
+    beyond = tuple(Curves(edges_days=np.array([5.0]), survival=np.clip(curves.survival + off, 0, 1)) for off in (0.2, 0.3))
+
+    around, above = (kaplan_meier.groups_at(followed, groups, curves, (each[0], each[1]), 5) for each in (ends, beyond))
+
+    assert sorted(int(group.name) for group in around) == list(range(10))
+    # Kaplan and Meier's curve of 300 is within 0.03 of the truth, mostly.
+    assert all(group.is_held for group in around)
+    assert not any(group.is_held for group in above if group.lower < 0.99)
+    for group in around:
+        assert group.found_lower < group.found < group.found_upper
+        assert group.survival == pytest.approx(curves.at(5)[groups == int(group.name)].mean())
+
+
 def test_a_group_without_events_has_an_interval_with_a_width() -> None:
     followed = Followed(time_days=np.full(100, 9.0), event=np.zeros(100, bool))
     curves = Curves(edges_days=np.array([5.0]), survival=np.linspace(0.8, 0.9, 100)[:, np.newaxis])

@@ -1,5 +1,6 @@
 """Survival from data whose hazards are known: what comes out, and what it is held against."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -64,25 +65,46 @@ def test_it_tells_who_dies_sooner(trained: Trained) -> None:
 def test_the_served_curve_falls_and_is_what_the_hazards_make(trained: Trained, data: Dataset) -> None:
     said = trained.model.predict(data.held_out.inputs, verbose=0)
 
-    assert said["survival"].shape == (400, 3)
-    assert (np.diff(said["survival"], axis=1) <= 0).all()
+    for name in ("survival", "survival_lower", "survival_upper"):
+        assert said[name].shape == (400, 3)
+        assert (np.diff(said[name], axis=1) <= 0).all()
+    assert ((said["survival_lower"] <= said["survival"]) & (said["survival"] <= said["survival_upper"])).all()
     assert said["novelty"].shape == (400, 1)
 
 
-def test_the_manifest_has_the_times_and_the_event(trained: Trained) -> None:
-    survival, novelty = trained.outputs
+def test_the_served_intervals_hold_the_curves_that_are_known(trained: Trained, data: Dataset) -> None:
+    said = trained.model.predict(data.held_out.inputs, verbose=0)
+
+    rates = np.exp(1.2 * data.held_out.inputs[:, :1].astype(np.float64)) / 200
+    known = np.exp(-rates * EDGES[1:])
+
+    assert ((said["survival_lower"] <= known) & (known <= said["survival_upper"])).mean() > 0.9
+    # 100 validation patients say no more.
+    assert (said["survival_upper"] - said["survival_lower"]).mean() < 0.35
+
+
+def test_the_manifest_has_the_times_the_event_and_the_interval(trained: Trained) -> None:
+    survival, lower, upper, novelty = trained.outputs
 
     assert (survival.name, list(survival.shape), list(survival.survival.times_days)) == ("survival", [3], [30, 90, 180])
     assert survival.survival.event.display == "Death"
+    interval = survival.survival.interval
+    assert (interval.lower_output, interval.upper_output, interval.confidence_level) == (lower.name, upper.name, 0.95)
     assert novelty.novelty.threshold > 0
 
 
-def test_the_report_has_calibration_groups_and_subgroups(trained: Trained) -> None:
+def test_the_report_has_calibration_intervals_decisions_groups_and_subgroups(trained: Trained) -> None:
     assert [section.title for section in trained.sections] == [
-        "Whether chances hold", "What became of whom", "Without a model", "For whom", "When inputs get worse",
+        "Whether chances hold", "How chances were made to hold", "How far a patient's curve may be off", "Who is called at risk by day 180",
+        "Whether acting on it is worth it", "What became of whom", "Without a model", "For whom", "When inputs get worse",
     ]  # fmt: skip
     assert set(trained.subgroups["auroc_180d"]["side"]) == {"left", "right"}
     assert 0 <= trained.measured["calibration_error"].value < 0.2
+    assert trained.measured["sensitivity_180d"].value > 0.7
+    assert "learnt from 100 validation patients" in trained.sections[1].text[0]
+    thirds = trained.sections[2].table
+    assert thirds is not None
+    assert [row[0] for row in thirds.rows] == ["low risk", "middle risk", "high risk"]
 
 
 def test_kinds_are_by_the_horizon() -> None:
@@ -91,11 +113,17 @@ def test_kinds_are_by_the_horizon() -> None:
     assert TASK.kinds(targets) == ["event", "without", "without"]
 
 
-def test_a_horizon_that_is_no_edge_is_refused() -> None:
-    with pytest.raises(ValueError, match="horizon_days"):
-        Survival(
-            system="s", code="c", display="d", edges_days=EDGES, horizon_days=100, build=_build, plan=TASK.plan, baseline=TASK.baseline
-        )  # fmt: skip
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"horizon_days": 100}, "horizon_days: one of the edges"),
+        ({"calibrate": "isotonic"}, "calibrate: one of as it is, logistic, bayesian, not isotonic"),
+        ({"interval_level": 95}, "interval_level: above 0 and below 1, not 95"),
+    ],
+)
+def test_what_cant_be_is_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(TASK, **wrong)
 
 
 def test_the_baseline_is_no_straw_man(data: Dataset, trained: Trained) -> None:
