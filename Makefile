@@ -29,7 +29,9 @@ demo: $(READY)  ## The same, then exit: non-zero where any answer failed
 	@exec $(BIN)/python -m local demo
 
 models: $(READY)  ## Train, judge and publish every job into var/models, with a report each
-	@set -e; for job in $$($(BIN)/python -m training list | cut -d: -f1); do $(BIN)/python -m training run $$job --repository var/models; done
+	@failed=; for job in $$($(BIN)/python -m training list | cut -d: -f1); do \
+	  $(BIN)/python -m training run $$job --repository var/models || { [ $$? -lt 128 ] || exit 1; failed="$$failed $$job"; }; \
+	done; if [ -n "$$failed" ]; then echo "models: not published:$$failed" >&2; exit 1; fi
 
 test: $(READY)  ## The whole test suite
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder

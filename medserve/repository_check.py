@@ -9,6 +9,7 @@ from pathlib import Path
 
 from medserve import repository
 from medserve.repository import EXTRA, GOLDEN, LAST, RETIRED, STAGING, RepositoryError
+from medserve.repository_digests import DIGESTS, changed_files
 
 # TFRecord: the length, a checksum of it, the record, a checksum of that (tensorflow/core/lib/io/record_writer.h).
 _HEADER, _LENGTH_BYTES, _FOOTER_BYTES = 12, 8, 4
@@ -90,6 +91,7 @@ def _version(folder: Path, model: str) -> Iterator[Finding]:
     if not any((folder / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
         yield Finding(place=folder, what="there is no SavedModel", remedy=_AGAIN)
     unreadable = yield from _modes(folder)
+    weights_changed = False
     try:
         manifest = repository.read_manifest(folder)
     except FileNotFoundError:
@@ -105,11 +107,14 @@ def _version(folder: Path, model: str) -> Iterator[Finding]:
         empty = [name for name in ("task", "inputs", "outputs", "weights_digest") if not getattr(manifest, name)]
         if empty:
             yield Finding(place=folder, what=f"the manifest lacks {', '.join(empty)}", remedy=_AGAIN)
-        if not unreadable and manifest.weights_digest and repository.weights_digest(folder) != manifest.weights_digest:
+        weights_changed = not unreadable and bool(manifest.weights_digest) and repository.weights_digest(folder) != manifest.weights_digest
+        if weights_changed:
             yield Finding(
                 place=folder, what="the files aren't those that were published: their digest isn't the manifest's",
                 remedy="restore the folder from a copy, or publish the version again",
             )  # fmt: skip
+    if not unreadable:
+        yield from _changed(folder, weights_changed=weights_changed)
     try:
         items = golden_items(folder)
     except RepositoryError as error:
@@ -120,6 +125,22 @@ def _version(folder: Path, model: str) -> Iterator[Finding]:
         if not items:
             what = "there are no golden predictions, so nobody can tell whether it still answers as it did"
             yield Finding(place=folder, what=what, remedy=_AGAIN)
+
+
+def _changed(folder: Path, *, weights_changed: bool) -> Iterator[Finding]:
+    """By the digests of each file. Where the weights' digest has told of the others, what it isn't over is told, such as the manifest."""
+    try:
+        changed = changed_files(folder)
+    except RepositoryError:
+        yield Finding(place=folder / EXTRA / DIGESTS, what="not a list of digests", remedy=_AGAIN)
+        return
+    if changed is None:
+        yield Finding(place=folder, what="there are no digests of its files, so a manifest that was changed doesn't show", remedy=_AGAIN)
+        return
+    told = [name for name in changed if not weights_changed or name.startswith(f"{EXTRA}/")]
+    if told:
+        remedy = "restore the folder from a copy, or publish the version again"
+        yield Finding(place=folder, what=f"changed since it was published: {', '.join(told)}", remedy=remedy)
 
 
 def _modes(folder: Path) -> Generator[Finding, None, bool]:

@@ -33,7 +33,7 @@ _OPERATION = re.compile(r"^\{\{.*?\}\} | \[Op:\w+\]$")
 _GIT_SECONDS = 10.0
 
 
-def export(folder: Path, version: int, *, job: Job, trained: Trained, data: Dataset) -> manifest_pb2.ModelManifest:
+def export(folder: Path, version: int, *, job: Job, trained: Trained, data: Dataset, is_trial: bool = False) -> manifest_pb2.ModelManifest:
     """Fills an empty folder with a version of the job's model, and returns its manifest. Raises OSError where the disk takes no more."""
     facts = job.facts()
     facts.outputs.extend(trained.outputs)
@@ -43,6 +43,7 @@ def export(folder: Path, version: int, *, job: Job, trained: Trained, data: Data
         extra.mkdir()
         _write_warm_up(extra / WARM_UP, job.name, facts.inputs[0].name, data.held_out.inputs)
     manifest = _complete(facts, version, job=job, data=data, figures=trained.figures, digest=weights_digest(folder))
+    manifest.provenance.trial = is_trial
     (extra / MANIFEST).write_text(json_format.MessageToJson(manifest, indent=2) + "\n", encoding="utf-8")
     return manifest
 

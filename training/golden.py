@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medserve.repository import RepositoryError
+
 MOST_ITEMS = 1000
 # A record's length and the checksums of it and of the record (tensorflow/core/lib/io/record_writer.h).
 _FRAME_BYTES = 16
@@ -118,7 +120,7 @@ def _records(golden: Golden, chosen: NDArray[np.int64], model: str, signature_na
 
 
 def read_golden(file: Path) -> Golden:
-    """Reads golden predictions back. Raises ValueError, naming file and record, where they are damaged; OSError where there are none."""
+    """Reads golden predictions back. Raises RepositoryError, naming file and record, where they are damaged; OSError where there are none."""
     import tensorflow as tf  # noqa: PLC0415
     from google.protobuf.message import DecodeError  # noqa: PLC0415
     from tensorflow_serving.apis import prediction_log_pb2  # noqa: PLC0415
@@ -144,7 +146,7 @@ def read_golden(file: Path) -> Golden:
         message = f"{file}: record {read + 1} isn't a PredictionLog with tensors; publish the version again"
     except ValueError as error:
         message = f"{file}: the {read} records don't belong together ({error}); publish the version again"
-    raise ValueError(message) from None
+    raise RepositoryError(message) from None
 
 
 def compare(golden: Tensors, answers: Tensors) -> Parity:

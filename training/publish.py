@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from medserve.repository import STAGING, InUse, flush, is_number, last_number, locked, opened_lock, retire, versions, write_last_number
+from medserve.repository_digests import write_digests
 
 __all__ = ["InUse", "prepare", "publish", "retire", "versions"]
 
@@ -30,6 +31,8 @@ def prepare(root: Path, model: str) -> Path:
 def publish(root: Path, model: str, write: Callable[[Path, int], None]) -> int:
     """Publishes a version and returns its number. `write` is given an empty folder and the number, and writes the version there.
 
+    The digests of what it wrote are added (`medserve.repository_digests`).
+
     What `write` raises is how a version is refused (`training.gates.require`). Whatever is raised, nothing is published.
 
     Raises what `write` raises; OSError where the disk refuses; `medserve.repository.RepositoryError` where the count of numbers is damaged.
@@ -43,6 +46,7 @@ def publish(root: Path, model: str, write: Callable[[Path, int], None]) -> int:
             staging.mkdir()
             version = _next_version(folder)
             write(staging, version)
+            write_digests(staging)
             _flush_tree(staging)
             # The number is spent before it is used, and on the disk before a reader can see it: after a crash in between it is left out,
             # which harms nobody; used twice it would be another model under a name that readers know.

@@ -1,7 +1,10 @@
 """What can be done with a version that a run has published: measured again, read about, and published into another repository."""
 
+import html
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +12,19 @@ from google.protobuf import json_format
 from numpy.typing import NDArray
 
 from medserve.repository import EXTRA, MANIFEST, RepositoryError, read_manifest, version_folder, versions, weights_digest
-from training import gates, serving
+from medserve.repository_digests import changed_files
+from medserve.v1 import manifest_pb2
+from training import gates, serving, stable, summary
 from training import publish as repository
+from training.dataset import Dataset
 from training.job import Job
 from training.run import REPORT
 
 Say = Callable[[str], None]
 # What a kernel of another machine makes of the same weights differs by rounding, and so may what falls on one side of a threshold.
 _TOLERANCE = 1e-6
+# After the heading, before the outcome of the run: what is true here comes first.
+_HEADING_ENDS = "</h1>\n"
 
 
 def evaluate(job: Job, root: Path, version: int | None, *, say: Say) -> bool:
@@ -29,11 +37,11 @@ def evaluate(job: Job, root: Path, version: int | None, *, say: Say) -> bool:
     number, folder = _found(job, root, version)
     manifest = read_manifest(folder)
     published = {metric.name: metric for metric in manifest.metrics}
-    data = job.load()
-    if manifest.training_data.name != data.name:
-        # Among these held-out items there may be some that it has learnt from.
-        message = f"{job.name} version {number} was fitted to {manifest.training_data.name}, and not to {data.name}: choose the set with --data"
-        raise RepositoryError(message)
+    data = _data_of(job, manifest)
+    trial = getattr(summary.read(folder), "trial", None)
+    if trial is not None and trial.limit is not None:
+        say(f"version {number} is a trial, measured on {trial}: asking about those")
+        data = data.limited(trial.limit)
     (given,) = job.facts().inputs
 
     def ask(inputs: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
@@ -60,36 +68,97 @@ def report(job: Job, root: Path, version: int | None) -> Path:
     return file
 
 
-def publish(job: Job, source: Path, version: int | None, root: Path, *, say: Say) -> int:
+def publish(job: Job, source: Path, version: int | None, root: Path, *, against: int | None = None, is_compared: bool = True, say: Say) -> int:
     """Publishes a version of one repository into another, under the next number there, and returns that.
 
-    It is whole, says all of itself and answers its golden inputs as it did, or nothing is published. Raises NotEarned, NotServed, RepositoryError or
-    OSError.
+    It is whole and as it was published, no trial, says all of itself, answers its golden inputs as it did, and isn't worse than version `against`
+    there, or the newest one there of the same data set where None, or nothing is published. Its report says where it was judged first.
+
+    Raises NotEarned, NotServed, RepositoryError or OSError.
     """
     from training.export import SIGNATURE  # noqa: PLC0415 - it takes seconds
 
     number, folder = _found(job, source, version)
     manifest = read_manifest(folder)
-    if weights_digest(folder) != manifest.weights_digest:
-        message = f"{folder} isn't as it was published: its files have another digest than its manifest; take another version"
-        raise RepositoryError(message)
+    _require_publishable(job, number, folder, manifest, say)
+    asked = [gate for gate in job.gates if not isinstance(gate, gates.OF_FIGURES) or isinstance(gate, gates.NotWorse)]
+    compared = gates.Evidence(not_compared=stable.NOT_ASKED_FOR)
+    if is_compared:
+        compared = _compared(job, folder, manifest, root, against=against, say=say)
 
     def write(staging: Path, new: int) -> None:
         shutil.copytree(folder, staging, dirs_exist_ok=True)
         manifest.version = new
         (staging / EXTRA / MANIFEST).write_text(json_format.MessageToJson(manifest, indent=2) + "\n", encoding="utf-8")
         parity, served = serving.ask_golden(staging, model=job.name, version=new, signature_name=SIGNATURE)
-        evidence = gates.Evidence(parity=parity, p50_seconds=served.p50_seconds, manifest=manifest)
-        asked = [gate for gate in job.gates if not isinstance(gate, gates.OF_FIGURES)]
-        verdicts = gates.judge(asked, evidence)
+        verdicts = gates.judge(asked, replace(compared, parity=parity, p50_seconds=served.p50_seconds, manifest=manifest))
         for verdict in verdicts:
             say(f"gate {verdict.gate}: {'passed' if verdict.passed else 'NOT passed'}: {verdict.reason}")
         gates.require(verdicts)
+        _note(staging / EXTRA / REPORT, new, number, folder, verdicts)
 
     repository.prepare(root, job.name)
     new = repository.publish(root, job.name, write)
     say(f"published version {number} of {source} as version {new} in {root / job.name / str(new)}")
     return new
+
+
+def _require_publishable(job: Job, number: int, folder: Path, manifest: manifest_pb2.ModelManifest, say: Say) -> None:
+    """Raises RepositoryError where the version is a trial, or isn't as it was published."""
+    if manifest.provenance.trial:
+        message = f"{job.name} version {number} in {folder.parent} is a trial: it wasn't held to what its job asks for; publish what a whole run made"
+        raise RepositoryError(message)
+    changed = changed_files(folder)
+    if changed is None:
+        say(f"version {number} has no digests: it was published by an earlier release, and only its weights can be told from changed ones")
+    if changed or weights_digest(folder) != manifest.weights_digest:
+        what = f"changed since then: {', '.join(changed)}" if changed else "its files have another digest than its manifest"
+        message = f"{folder} isn't as it was published: {what}; take another version"
+        raise RepositoryError(message)
+
+
+def _compared(job: Job, folder: Path, manifest: manifest_pb2.ModelManifest, root: Path, *, against: int | None, say: Say) -> gates.Evidence:
+    """The version beside one of the repository that it is to be published into."""
+    if against is None and not stable.is_compared(job.gates):
+        return gates.Evidence(not_compared="no gate of the job asks for it")
+    there = stable.newest(root, job.name, manifest.training_data.name) if against is None else (against, version_folder(root, job.name, against))
+    if there is None:
+        return gates.Evidence(not_compared=f"no version of {manifest.training_data.name} is published there, trials apart")
+    stable_number, stable_folder = there
+    if read_manifest(stable_folder).weights_digest == manifest.weights_digest:
+        return gates.Evidence(not_compared=f"version {stable_number} there has the same weights")
+    data = _data_of(job, manifest)
+    say(f"asking this version and version {stable_number} there")
+    mine = stable.scored(job, folder, manifest.version, data, say=say)
+    theirs = stable.Stable(version=stable_number, scores=stable.scored(job, stable_folder, stable_number, data, say=say))
+    return gates.Evidence(stable_version=stable_number, paired=theirs.beside(mine, data.held_out))
+
+
+def _data_of(job: Job, manifest: manifest_pb2.ModelManifest) -> Dataset:
+    """The job's data. Raises RepositoryError where the version was fitted to another set."""
+    data = job.load()
+    if manifest.training_data.name != data.name:
+        # Among these held-out items there may be some that it has learnt from.
+        sets = f"was fitted to {manifest.training_data.name}, and not to {data.name}"
+        message = f"{job.name} version {manifest.version} {sets}: choose the set with --data"
+        raise RepositoryError(message)
+    return data
+
+
+def _note(report: Path, new: int, number: int, folder: Path, verdicts: Sequence[gates.Verdict]) -> None:
+    """Says in a copied report which version it is of now, and that the rest was written about it where it was judged first."""
+    try:
+        page = report.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    when = f"{datetime.now(UTC):%Y-%m-%d %H:%M}Z"
+    judged = "; ".join(f"{verdict.gate}: {verdict.reason}" for verdict in verdicts)
+    words = (
+        f"Version {new} of this repository, published here on {when}. It was judged first, and everything below was written, as version {number} "
+        f"of {folder.parent}. Judged again here: {judged}."
+    )
+    note = f'<p class="outcome published">{html.escape(words)}</p>\n'
+    report.write_text(page.replace(_HEADING_ENDS, _HEADING_ENDS + note, 1), encoding="utf-8")
 
 
 def _found(job: Job, root: Path, version: int | None) -> tuple[int, Path]:

@@ -4,145 +4,180 @@ What is published has been served once: the staged version is asked by the embed
 meet it. A run that publishes nothing leaves a report as well, which says why.
 """
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from medserve.repository import EXTRA, GOLDEN
-from training import gates, golden, serving, summary
+from medserve.repository import EXTRA, GOLDEN, RepositoryError, version_folder
+from training import gates, golden, serving, stable, summary
 from training import publish as repository
 from training.alone import alone
+from training.candidate import Candidate, published_as, report, summary_of, title
 from training.dataset import Dataset
 from training.evaluate import Figure
+from training.failures import Unusable
+from training.fitting.identity import digest
 from training.job import Job
-from training.report.card import card
-from training.report.figures import figures
-from training.report.page import Report, Section, render
+from training.last_report import LastReport
+from training.quality.fault import Refused
+from training.quality.split import Leak
+from training.stable import Stable
 from training.tasks import network
 from training.tasks.task import Bench, Trained
+from training.trial import Trial
 
-if TYPE_CHECKING:
-    from medserve.v1 import manifest_pb2
+__all__ = ["CHECKPOINTS", "REPORT", "TooFewItems", "Trial", "run"]
 
 REPORT = "medserve_report.html"
 CHECKPOINTS = ".checkpoints"
 _LOCK = ".run.lock"
 _LAST_REPORT = ".last_report.html"
-_SIGNATURES = ("Clinical lead", "Data scientist")
+# A killed run that nobody went on with for so long is given up: each fit has a folder of its own, and these would add up.
+_KEPT_SECONDS = 30 * 24 * 3600.0
 
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Trial:
-    """What stands in for a job's own plan.
-
-    Attributes:
-        epochs: fewer or more of them.
-        limit: trains and tests on the first items of each part only.
-        floor: instead of the job's; then no other gate asks for a figure either.
-        stable: the version that the candidate isn't to be worse than; None where there is none.
-        events: the folder for each epoch's figures, as TensorBoard reads them; None writes none.
-    """
-
-    epochs: int | None = None
-    limit: int | None = None
-    floor: float | None = None
-    stable: int | None = None
-    events: Path | None = None
-
-    @property
-    def is_shortened(self) -> bool:
-        """Whether less was done than the job asks for."""
-        return self.epochs is not None or self.limit is not None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Candidate:
-    """What a job's task made of its data."""
-
-    job: Job
-    data: Dataset
-    trained: Trained
-    seconds: float
+class TooFewItems(Unusable):
+    """What `--limit` leaves is too little to learn from, or to measure on."""
 
 
 def run(job: Job, root: Path, trial: Trial, *, say: Say) -> bool:
     """Trains a job and publishes what it made; returns whether it was good enough.
 
-    A run that was killed goes on from its last checkpoint when it is begun again. Raises AtWork where another run of the job works in the repository,
-    and OSError where that can't be written to: both before the training, where it shows by then.
+    A run that was killed goes on from its last checkpoint when it is begun again, a fit that had ended included. Raises AtWork where another run of
+    the job works in the repository, RepositoryError or NotServed where the version that the new one isn't to be worse than isn't there or can't be
+    asked, and OSError where the repository can't be written to: all of them before the training, where it shows by then.
     """
     folder = repository.prepare(root, job.name)
     # Both would write their checkpoints and reports to one place, and each would take the other's for its own.
-    with alone(folder / _LOCK, who=f"another run of {job.name}"):
-        return _run(job, root, trial, say)
+    with alone(folder / _LOCK, who=f"another run of {job.name}"), LastReport(file=folder / _LAST_REPORT, title=title(job)).begun() as last:
+        if trial.stable is not None:
+            version_folder(root, job.name, trial.stable)
+        return _run(job, root, trial, last, say)
 
 
-def _run(job: Job, root: Path, trial: Trial, say: Say) -> bool:
+def _run(job: Job, root: Path, trial: Trial, last: LastReport, say: Say) -> bool:
     started, folder = time.monotonic(), root / job.name
-    say("starting TensorFlow")
-    candidate = _train(job, trial, folder / CHECKPOINTS, say)
-    floor = job.floor if trial.floor is None else replace(job.floor, least=trial.floor)
+    asked, not_asked = trial.asks(job)
+    data = _loaded(job, trial, say)
+    shortened = trial.shortened(not_asked)
+    beside = _stable(job, root, data, trial, asked=asked, say=say)
+    checkpoints = _checkpoints(job, folder / CHECKPOINTS, data, trial)
+    began, before = time.monotonic(), list[float]()
+    trained = _trained(job, data, trial, Bench(say=say, epochs=trial.epochs, checkpoints=checkpoints, events=trial.events, resumed=before.append))
+    candidate = Candidate(job=job, data=data, trained=trained, seconds=time.monotonic() - began + sum(before), trial=shortened)
+    floor = asked[0]
     judged = floor.judge(gates.Evidence(figures=_measured(candidate.trained.figures)))
     if not judged.passed:
         remedy = "leave out --epochs and --limit" if trial.is_shortened else "look at the data and the schedule"
-        found = "can't be told" if judged.found is None else f"{judged.found:.4f} is below the floor of {floor.least}"
-        why = f"nothing published: held-out {floor.figure} {found}; {remedy}, or publish a trial with --floor 0"
-        _write_report(folder / _LAST_REPORT, _report(candidate, outcome=why, verdicts=(), manifest=None), say)
+        found = "can't be told" if judged.found is None else f"{judged.found:.4f} is below the floor of {judged.wanted}"
+        why = f"nothing published: held-out {job.floor.figure} {found}; {remedy}, or publish a trial with --floor 0"
+        say(last.write(report(candidate, outcome=why, verdicts=(), manifest=None)))
         say(why)
+        _clear(checkpoints)
         return False
 
-    asked = tuple(gate for gate in job.gates if trial.floor is None or not isinstance(gate, gates.OF_FIGURES))
+    page = ""
 
     def write(staging: Path, version: int) -> None:
+        nonlocal page
         evidence = _stage(candidate, staging, version)
-        if trial.stable is not None:
-            evidence = replace(evidence, stable_version=trial.stable, paired=_beside(candidate, folder / str(trial.stable), trial.stable, say))
-        verdicts = gates.judge((floor, *asked), evidence)
+        mine = job.task.scores(network.predicted(candidate.trained.model, data.held_out.inputs), data.held_out) if beside.scores else {}
+        evidence = replace(evidence, stable_version=beside.version, not_compared=beside.why_none, paired=beside.beside(mine, data.held_out))
+        verdicts = gates.judge(asked, evidence)
         for verdict in verdicts:
             say(f"gate {verdict.gate}: {'passed' if verdict.passed else 'NOT passed'}: {verdict.reason}")
+        for name in () if shortened is None else shortened.not_asked:
+            say(f"gate {name}: SKIPPED: a trial isn't held to it")
         passed = all(verdict.passed for verdict in verdicts)
-        outcome = f"Published as version {version}." if passed else "Nothing published: a gate was not passed."
-        page = _report(candidate, outcome=outcome, verdicts=verdicts, manifest=evidence.manifest, is_published=passed)
-        _write_report(folder / _LAST_REPORT, page, say)
+        outcome = published_as(version, candidate.trial) if passed else "Nothing published: a gate was not passed."
+        page = report(candidate, outcome=outcome, verdicts=verdicts, manifest=evidence.manifest, is_published=passed and candidate.trial is None)
         gates.require(verdicts)
-        summary.write(staging, _summary(candidate, evidence.p50_seconds))
+        summary.write(staging, summary_of(candidate, evidence.p50_seconds))
         (staging / EXTRA / REPORT).write_text(page, encoding="utf-8")
 
     try:
         version = repository.publish(root, job.name, write)
-    except (gates.NotEarned, serving.NotServed) as error:
+    except gates.NotEarned as error:
+        say(last.write(page))
         say(str(error))
+        _clear(checkpoints)
         return False
-    say(f"published version {version} in {root / job.name / str(version)} after {time.monotonic() - started:.0f} s")
+    # What it says is true from here on: before, there was no version yet.
+    say(last.write_published(page))
+    _clear(checkpoints)
+    what = "version" if shortened is None else "a TRIAL as version"
+    say(f"published {what} {version} in {root / job.name / str(version)} after {time.monotonic() - started:.0f} s")
     return True
 
 
-def _train(job: Job, trial: Trial, checkpoints: Path, say: Say) -> _Candidate:
+def _loaded(job: Job, trial: Trial, say: Say) -> Dataset:
+    say("starting TensorFlow")
     import tensorflow as tf  # noqa: PLC0415 - not before it is needed: it takes seconds
 
     data = job.load().limited(trial.limit)
     gpus = len(tf.config.list_physical_devices("GPU"))
     device = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else "the CPU"
     say(f"{data.items_to_learn} items of {data.name} to train on, {len(data.validation)} to validate, {len(data.held_out)} held out; on {device}")
-    began = time.monotonic()
-    trained = job.task.train(data, Bench(say=say, epochs=trial.epochs, checkpoints=checkpoints, events=trial.events))
-    return _Candidate(job=job, data=data, trained=trained, seconds=time.monotonic() - began)
+    return data
+
+
+def _stable(job: Job, root: Path, data: Dataset, trial: Trial, *, asked: Sequence[gates.Gate], say: Say) -> Stable:
+    """What the candidate is held against. It is asked before the training: what can't be asked would be found out after it."""
+    if not trial.is_compared:
+        return Stable(why_none=stable.NOT_ASKED_FOR)
+    if trial.stable is None and (trial.is_shortened or trial.floor is not None):
+        return Stable(why_none="a trial is held against a version where --stable names one")
+    if trial.stable is None and not stable.is_compared(asked):
+        return Stable(why_none="no gate of the job asks for it")
+    return stable.found(job, root, data, trial.stable, say=say)
+
+
+def _checkpoints(job: Job, folder: Path, data: Dataset, trial: Trial) -> Path:
+    """The folder of this very fit: a trial, or another data set or plan, has one of its own, so that none is in another's way.
+
+    Those of fits that nobody has gone on with for long are removed.
+    """
+    old = time.time() - _KEPT_SECONDS
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if max(each.stat().st_mtime for each in (path, *path.rglob("*"))) < old:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    items = [part.source().identity() for part in (data.training, data.validation)]
+    return folder / digest([getattr(job.task, "plan", None), trial.epochs, items])
+
+
+def _clear(checkpoints: Path) -> None:
+    """What was judged is of no use any more."""
+    shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+def _trained(job: Job, data: Dataset, trial: Trial, bench: Bench) -> Trained:
+    """Raises TooFewItems where a limit leaves too few, and what the task raises."""
+    try:
+        return job.task.train(data, bench)
+    except (Refused, Leak, RepositoryError):
+        raise
+    except (ValueError, IndexError, ZeroDivisionError) as error:
+        if trial.limit is None:
+            raise
+        # The message may quote what is in an item; `--traceback` shows it.
+        message = f"{job.name} can't be learnt from, or measured on, the first {trial.limit} items of each part: give a larger --limit"
+        raise TooFewItems(message) from error
 
 
 def _measured(figures: Sequence[Figure]) -> dict[str, gates.Measured]:
     return {figure.name: gates.Measured.of(figure) for figure in figures}
 
 
-def _stage(candidate: _Candidate, folder: Path, version: int) -> gates.Evidence:
+def _stage(candidate: Candidate, folder: Path, version: int) -> gates.Evidence:
     """Writes a version, and asks it as its callers will. Raises NotServed where it doesn't load or answer."""
     from training.export import SIGNATURE, export  # noqa: PLC0415 - it takes seconds
 
     job, data, trained = candidate.job, candidate.data, candidate.trained
-    manifest = export(folder, version, job=job, trained=trained, data=data)
+    manifest = export(folder, version, job=job, trained=trained, data=data, is_trial=candidate.trial is not None)
     inputs = data.held_out.inputs[golden.spread(len(data.held_out))]
     # One by one, as they are asked for when served: kernels add in another order for a batch, which shows in the sixth decimal.
     outputs = trained.model.predict(inputs, batch_size=1, verbose=0)
@@ -157,64 +192,3 @@ def _stage(candidate: _Candidate, folder: Path, version: int) -> gates.Evidence:
         parity=parity,
         manifest=manifest,
     )
-
-
-def _summary(candidate: _Candidate, p50_seconds: float | None) -> summary.Summary:
-    trained = candidate.trained
-    return summary.Summary(
-        job=candidate.job.name,
-        floor_figure=candidate.job.floor.figure,
-        figures=trained.figures,
-        baseline=trained.baseline,
-        baseline_name=trained.baseline_name,
-        parameters=trained.model.count_params(),
-        training_seconds=candidate.seconds,
-        p50_seconds=p50_seconds or 0.0,
-    )
-
-
-def _beside(candidate: _Candidate, folder: Path, version: int, say: Say) -> dict[str, gates.Scores | gates.Resamples]:
-    """What the candidate and a published version score on each held-out item. Raises NotServed where that one can't be asked."""
-    from training.export import SIGNATURE  # noqa: PLC0415 - it takes seconds
-
-    job, held_out = candidate.job, candidate.data.held_out
-    (given,) = job.facts().inputs
-    say(f"asking version {version} about the same {len(held_out)} held-out items")
-    theirs = serving.ask(folder, model=job.name, version=version, signature_name=SIGNATURE, inputs={given.name: held_out.inputs}).outputs
-    mine = network.predicted(candidate.trained.model, held_out.inputs)
-    of_mine, of_theirs = (job.task.scores(outputs, held_out) for outputs in (mine, theirs))
-    known = [name for name in of_mine if name in of_theirs]
-    return {name: gates.Scores(candidate=of_mine[name], stable=of_theirs[name], groups=held_out.patients) for name in known}
-
-
-def _report(
-    candidate: _Candidate,
-    *,
-    outcome: str,
-    verdicts: Sequence[gates.Verdict],
-    manifest: "manifest_pb2.ModelManifest | None",
-    is_published: bool = False,
-) -> str:
-    job, trained = candidate.job, candidate.trained
-    sections: list[Section] = [
-        figures(trained.figures, trained.baseline, baseline_name=trained.baseline_name),
-        *trained.sections,
-        *candidate.data.notes,
-    ]
-    if manifest is not None:
-        sections.append(card(manifest))
-    return render(
-        Report(
-            title=f"{job.facts().display_name} ({job.name})",
-            outcome=outcome,
-            is_published=is_published,
-            verdicts=tuple(verdicts),
-            sections=tuple(sections),
-            signatures=_SIGNATURES if is_published else (),
-        )
-    )
-
-
-def _write_report(file: Path, page: str, say: Say) -> None:
-    file.write_text(page, encoding="utf-8")
-    say(f"report in {file}")

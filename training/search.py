@@ -177,12 +177,17 @@ class _Search:
         try:
             fitted = task.fit(self.data.training, self.data.validation, Bench(say=_not_said, checkpoints=self.checkpoints))
         except (Diverged, GivenUp, tf.errors.ResourceExhaustedError) as error:
-            if self.checkpoints is not None:
-                checkpoint.clear(self.checkpoints)
+            self._clear()
             return _Shown(value=None, of_epochs=_of_epochs(error.history) if isinstance(error, GivenUp) else ())
+        self._clear()
         value = fitted.history[fitted.epoch - 1][FIGURE]
         # What comes to no figure tells of no epoch either: by that it is told from what was given up.
         return _Shown(value=value, of_epochs=_of_epochs(fitted.history)) if np.isfinite(value) else _Shown(value=None, of_epochs=())
+
+    def _clear(self) -> None:
+        """Removes the checkpoints of a trial that has ended."""
+        if self.checkpoints is not None:
+            checkpoint.clear(self.checkpoints)
 
     def _tried(self) -> list[Tried]:
         """Those that ended."""

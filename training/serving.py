@@ -83,7 +83,7 @@ def ask(folder: Path, *, model: str, version: int, signature_name: str, inputs: 
 def ask_golden(folder: Path, *, model: str, version: int, signature_name: str) -> tuple[Parity, Served]:
     """Asks the version in `folder` about its own golden inputs: how far it is from its golden outputs, and what and how fast it answered.
 
-    Raises NotServed; ValueError where its golden predictions are damaged; OSError where there are none.
+    Raises NotServed; RepositoryError where its golden predictions are damaged; OSError where there are none.
     """
     golden = read_golden(folder / EXTRA / GOLDEN)
     served = ask(folder, model=model, version=version, signature_name=signature_name, inputs=golden.inputs)
@@ -125,8 +125,12 @@ def _served(folder: Path, model: str, version: int) -> Iterator[int]:
         said, log = Path(scratch, "stdout"), Path(scratch, "stderr")
         with said.open("wb") as stdout, log.open("wb") as stderr:
             process = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-m", "modelserver", "--port=0", f"--model_name={model}", f"--model_base_path={base}", "--max_num_load_retries=0"],
-                cwd=scratch, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True,
+                [
+                    sys.executable, "-m", "training.leashed", scratch,
+                    "modelserver", "--port=0", f"--model_name={model}", f"--model_base_path={base}", "--max_num_load_retries=0",
+                ],
+                # A Ctrl-C reaches it through this process only, and so does its end: `leashed` tells how.
+                cwd=scratch, stdin=subprocess.PIPE, stdout=stdout, stderr=stderr, start_new_session=True,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )  # fmt: skip
         try:
@@ -144,6 +148,8 @@ def _served(folder: Path, model: str, version: int) -> Iterator[int]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
 
 
 def _port(process: subprocess.Popen[bytes], said: Path, deadline: float) -> int | None:

@@ -6,10 +6,35 @@ from typing import Any
 
 import msgspec
 
-from medserve.repository import EXTRA, versions
+from medserve.repository import EXTRA, RepositoryError, version_folder, versions
 from training.evaluate import Figure
 
 FILE = "medserve_training.json"
+
+
+class Shortened(msgspec.Struct, frozen=True, kw_only=True):
+    """What a trial did instead of what its job asks for.
+
+    Attributes:
+        epochs: so many at most; None: the plan's.
+        limit: the first items of each part that it was fitted to and measured on; None: all.
+        floor: that it was published from; None: the job's.
+        not_asked: the gates that it wasn't held to.
+    """
+
+    epochs: int | None = None
+    limit: int | None = None
+    floor: float | None = None
+    not_asked: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """For people."""
+        did = [
+            "" if self.epochs is None else f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}",
+            "" if self.limit is None else f"the first {self.limit} items of each part",
+            "" if self.floor is None else f"a floor of {self.floor:g}",
+        ]
+        return ", ".join(each for each in did if each)
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,8 +45,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         figures, baseline: on held-out items, in the same order; the floor's is `floor_figure`.
         baseline_name: for people.
         parameters: numbers in the model that is served.
-        training_seconds: to fit and measure, on the machine that did.
+        training_seconds: to fit and measure, on the machine that did; what earlier processes spent on a fit that went on included.
         p50_seconds: the median latency on the embedded model server, one caller, one item.
+        trial: what a trial did instead; None for a version that is none.
     """
 
     job: str
@@ -32,6 +58,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     parameters: int
     training_seconds: float
     p50_seconds: float
+    trial: Shortened | None = None
 
 
 def write(folder: Path, summary: Summary) -> None:
@@ -39,21 +66,35 @@ def write(folder: Path, summary: Summary) -> None:
     (folder / EXTRA / FILE).write_bytes(msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
 
 
+def read(folder: Path) -> Summary | None:
+    """The summary in a version's folder; None where it has none. Raises OSError, and RepositoryError for a damaged file."""
+    file = folder / EXTRA / FILE
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Summary)
+    except FileNotFoundError:
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        message = f"{file}: not what a run measured ({error}); publish the version again"
+        raise RepositoryError(message) from None
+
+
 def newest(repository: Path, job: str) -> tuple[int, Summary] | None:
-    """The newest version of a job that has one, and its summary; None where there is none. Raises OSError, and ValueError for a damaged file."""
-    for version in sorted(versions(repository, job), reverse=True):
-        file = repository / job / str(version) / EXTRA / FILE
-        if file.exists():
-            try:
-                return version, msgspec.json.decode(file.read_bytes(), type=Summary)
-            except msgspec.DecodeError as error:
-                message = f"{file}: {error}"
-                raise ValueError(message) from None
+    """The newest version of a job that has one, and its summary; None where there is none. Raises OSError and RepositoryError as `read`."""
+    for version in reversed(versions(repository, job)):
+        summary = read(version_folder(repository, job, version))
+        if summary is not None:
+            return version, summary
     return None
 
 
 def table(repository: Path, jobs: Sequence[str]) -> str:
-    """A row of Markdown for each job: what its newest version showed, what the baseline did, and what it cost."""
+    """A row of Markdown for each job: what its newest version showed, what the baseline did, and what it cost.
+
+    Raises RepositoryError where there is no such repository or a file in it is damaged, OSError.
+    """
+    if not repository.is_dir():
+        message = f"{repository}: there is no such repository"
+        raise RepositoryError(message)
     rows: list[tuple[Any, ...]] = [("job", "held out", "baseline", "parameters", "to train", "p50 served"), ("---",) * 6]
     for job in jobs:
         found = newest(repository, job)
@@ -61,12 +102,11 @@ def table(repository: Path, jobs: Sequence[str]) -> str:
             rows.append((f"`{job}`", "not published", "", "", "", ""))
             continue
         version, summary = found
-        baseline = {figure.name: figure for figure in summary.baseline}
         rows.append(
             (
-                f"`{job}` version {version}",
+                f"`{job}` version {version}" + (f"<br>a TRIAL: {summary.trial}" if summary.trial else ""),
                 "<br>".join(_with_interval(figure) for figure in summary.figures),
-                f"{summary.baseline_name}:<br>" + "<br>".join(f"{figure.name} {baseline[figure.name].value:.4g}" for figure in summary.figures),
+                f"{summary.baseline_name}:<br>" + "<br>".join(f"{figure.name} {figure.value:.4g}" for figure in summary.baseline),
                 f"{summary.parameters:,}",
                 f"{summary.training_seconds:.0f} s",
                 f"{summary.p50_seconds * 1000:.1f} ms",

@@ -42,10 +42,11 @@ def _list(root: Path, arguments: Namespace, *, as_json: bool) -> int:
                 documents.append({"model": model, "version": version, "readable": False})
                 continue
             metric = _metric(manifest.metrics[0]) if manifest.metrics else ""
-            rows.append((model, str(version), _when(manifest), metric, tables.cell(manifest.display_name)))
+            what = f"a TRIAL: {manifest.display_name}" if manifest.provenance.trial else manifest.display_name
+            rows.append((model, str(version), _when(manifest), metric, tables.cell(what)))
             documents.append({
                 "model": model, "version": version, "readable": True, "displayName": manifest.display_name, "createTime": _time(manifest),
-                "metrics": [json_format.MessageToDict(metric) for metric in manifest.metrics],
+                "trial": manifest.provenance.trial, "metrics": [json_format.MessageToDict(metric) for metric in manifest.metrics],
             })  # fmt: skip
     if as_json:
         print(json.dumps({"versions": documents}, ensure_ascii=False))
@@ -216,6 +217,7 @@ def _facts(manifest: manifest_pb2.ModelManifest) -> dict[str, str]:
         "purpose": use.purpose,
         "not for": "; ".join(use.not_for),
         "demonstration only": "yes" if use.demonstration_only else "no",
+        "trial": "yes: it wasn't held to what its job asks for" if provenance.trial else "no",
         "signature": manifest.signature_name,
         "inputs": "; ".join(_tensor(spec) for spec in manifest.inputs),
         "outputs": "; ".join(_tensor(spec) for spec in manifest.outputs),

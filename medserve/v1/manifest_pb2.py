@@ -27,7 +27,7 @@ from medserve.v1 import manifest_input_pb2 as medserve_dot_v1_dot_manifest__inpu
 from medserve.v1 import manifest_output_pb2 as medserve_dot_v1_dot_manifest__output__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1amedserve/v1/manifest.proto\x12\x0bmedserve.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a medserve/v1/manifest_input.proto\x1a!medserve/v1/manifest_output.proto\"\xb1\x03\n\rModelManifest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x1f\n\x04task\x18\x03 \x01(\x0e\x32\x11.medserve.v1.Task\x12\x14\n\x0c\x64isplay_name\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12.\n\x0cintended_use\x18\x06 \x01(\x0b\x32\x18.medserve.v1.IntendedUse\x12\x16\n\x0esignature_name\x18\x07 \x01(\t\x12&\n\x06inputs\x18\x08 \x03(\x0b\x32\x16.medserve.v1.InputSpec\x12(\n\x07outputs\x18\t \x03(\x0b\x32\x17.medserve.v1.OutputSpec\x12\x30\n\rtraining_data\x18\n \x01(\x0b\x32\x19.medserve.v1.TrainingData\x12$\n\x07metrics\x18\x0b \x03(\x0b\x32\x13.medserve.v1.Metric\x12+\n\nprovenance\x18\x0c \x01(\x0b\x32\x17.medserve.v1.Provenance\x12\x16\n\x0eweights_digest\x18\r \x01(\t\"K\n\x0bIntendedUse\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x0f\n\x07not_for\x18\x02 \x03(\t\x12\x1a\n\x12\x64\x65monstration_only\x18\x03 \x01(\x08\"\x93\x01\n\x0cTrainingData\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0f\n\x07license\x18\x03 \x01(\t\x12\x16\n\x0etraining_items\x18\x04 \x01(\x03\x12\x18\n\x10validation_items\x18\x05 \x01(\x03\x12\x12\n\ntest_items\x18\x06 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\"v\n\x06Metric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\r\n\x05lower\x18\x03 \x01(\x01\x12\r\n\x05upper\x18\x04 \x01(\x01\x12\x18\n\x10\x63onfidence_level\x18\x05 \x01(\x01\x12\x17\n\x0finterval_method\x18\x06 \x01(\t\"\xf1\x01\n\nProvenance\x12/\n\x0b\x63reate_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03job\x18\x02 \x01(\t\x12\x0c\n\x04seed\x18\x03 \x01(\x03\x12\x17\n\x0fsource_revision\x18\x04 \x01(\t\x12\x46\n\x10library_versions\x18\x05 \x03(\x0b\x32,.medserve.v1.Provenance.LibraryVersionsEntry\x1a\x36\n\x14LibraryVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*p\n\x04Task\x12\x14\n\x10TASK_UNSPECIFIED\x10\x00\x12\x12\n\x0eTASK_DIAGNOSIS\x10\x01\x12\x13\n\x0fTASK_PREDICTION\x10\x02\x12\x12\n\x0eTASK_TREATMENT\x10\x03\x12\x15\n\x11TASK_SEGMENTATION\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1amedserve/v1/manifest.proto\x12\x0bmedserve.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a medserve/v1/manifest_input.proto\x1a!medserve/v1/manifest_output.proto\"\xb1\x03\n\rModelManifest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x1f\n\x04task\x18\x03 \x01(\x0e\x32\x11.medserve.v1.Task\x12\x14\n\x0c\x64isplay_name\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12.\n\x0cintended_use\x18\x06 \x01(\x0b\x32\x18.medserve.v1.IntendedUse\x12\x16\n\x0esignature_name\x18\x07 \x01(\t\x12&\n\x06inputs\x18\x08 \x03(\x0b\x32\x16.medserve.v1.InputSpec\x12(\n\x07outputs\x18\t \x03(\x0b\x32\x17.medserve.v1.OutputSpec\x12\x30\n\rtraining_data\x18\n \x01(\x0b\x32\x19.medserve.v1.TrainingData\x12$\n\x07metrics\x18\x0b \x03(\x0b\x32\x13.medserve.v1.Metric\x12+\n\nprovenance\x18\x0c \x01(\x0b\x32\x17.medserve.v1.Provenance\x12\x16\n\x0eweights_digest\x18\r \x01(\t\"K\n\x0bIntendedUse\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x0f\n\x07not_for\x18\x02 \x03(\t\x12\x1a\n\x12\x64\x65monstration_only\x18\x03 \x01(\x08\"\x93\x01\n\x0cTrainingData\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0f\n\x07license\x18\x03 \x01(\t\x12\x16\n\x0etraining_items\x18\x04 \x01(\x03\x12\x18\n\x10validation_items\x18\x05 \x01(\x03\x12\x12\n\ntest_items\x18\x06 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\"v\n\x06Metric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\r\n\x05lower\x18\x03 \x01(\x01\x12\r\n\x05upper\x18\x04 \x01(\x01\x12\x18\n\x10\x63onfidence_level\x18\x05 \x01(\x01\x12\x17\n\x0finterval_method\x18\x06 \x01(\t\"\x80\x02\n\nProvenance\x12/\n\x0b\x63reate_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03job\x18\x02 \x01(\t\x12\x0c\n\x04seed\x18\x03 \x01(\x03\x12\x17\n\x0fsource_revision\x18\x04 \x01(\t\x12\x46\n\x10library_versions\x18\x05 \x03(\x0b\x32,.medserve.v1.Provenance.LibraryVersionsEntry\x12\r\n\x05trial\x18\x06 \x01(\x08\x1a\x36\n\x14LibraryVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*p\n\x04Task\x12\x14\n\x10TASK_UNSPECIFIED\x10\x00\x12\x12\n\x0eTASK_DIAGNOSIS\x10\x01\x12\x13\n\x0fTASK_PREDICTION\x10\x02\x12\x12\n\x0eTASK_TREATMENT\x10\x03\x12\x15\n\x11TASK_SEGMENTATION\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,8 +36,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PROVENANCE_LIBRARYVERSIONSENTRY']._loaded_options = None
   _globals['_PROVENANCE_LIBRARYVERSIONSENTRY']._serialized_options = b'8\001'
-  _globals['_TASK']._serialized_start=1172
-  _globals['_TASK']._serialized_end=1284
+  _globals['_TASK']._serialized_start=1187
+  _globals['_TASK']._serialized_end=1299
   _globals['_MODELMANIFEST']._serialized_start=146
   _globals['_MODELMANIFEST']._serialized_end=579
   _globals['_INTENDEDUSE']._serialized_start=581
@@ -47,7 +47,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_METRIC']._serialized_start=808
   _globals['_METRIC']._serialized_end=926
   _globals['_PROVENANCE']._serialized_start=929
-  _globals['_PROVENANCE']._serialized_end=1170
-  _globals['_PROVENANCE_LIBRARYVERSIONSENTRY']._serialized_start=1116
-  _globals['_PROVENANCE_LIBRARYVERSIONSENTRY']._serialized_end=1170
+  _globals['_PROVENANCE']._serialized_end=1185
+  _globals['_PROVENANCE_LIBRARYVERSIONSENTRY']._serialized_start=1131
+  _globals['_PROVENANCE_LIBRARYVERSIONSENTRY']._serialized_end=1185
 # @@protoc_insertion_point(module_scope)

@@ -291,12 +291,17 @@ class Provenance(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     SOURCE_REVISION_FIELD_NUMBER: _builtins.int
     LIBRARY_VERSIONS_FIELD_NUMBER: _builtins.int
+    TRIAL_FIELD_NUMBER: _builtins.int
     job: _builtins.str
     """The training job's name."""
     seed: _builtins.int
     """The seed of every random choice."""
     source_revision: _builtins.str
     """The revision of the source, where it is known."""
+    trial: _builtins.bool
+    """True where the version came of a trial: of less, or of something else, than its job asks for, or without all of its gates. No patient's care
+    may rest on it.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the version was published."""
@@ -313,10 +318,11 @@ class Provenance(_message.Message):
         seed: _builtins.int = ...,
         source_revision: _builtins.str = ...,
         library_versions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        trial: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "job", b"job", "library_versions", b"library_versions", "seed", b"seed", "source_revision", b"source_revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "job", b"job", "library_versions", b"library_versions", "seed", b"seed", "source_revision", b"source_revision", "trial", b"trial"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -17,9 +17,12 @@ from google.protobuf import json_format
 from medserve import repository
 from medserve.repository import InUse, RepositoryError, RetirementRefused
 from medserve.repository_check import check, golden_items
+from medserve.repository_digests import DIGESTS, write_digests
 from medserve.v1 import manifest_input_pb2, manifest_output_pb2, manifest_pb2, tensor_pb2
 
 GOLDEN = "medserve_golden_predictions"
+CHANGED = "model/1: changed since it was published: assets.extra/{}"
+OTHER_MANIFEST = CHANGED.format("medserve_manifest.json")
 
 
 def _record(content: bytes) -> bytes:
@@ -38,6 +41,7 @@ def _publish(root: Path, version: int, model: str = "model") -> Path:
         outputs=[manifest_output_pb2.OutputSpec(name="y", data_type=tensor_pb2.DATA_TYPE_FLOAT32)], weights_digest=repository.weights_digest(folder),
     )  # fmt: skip
     (folder / "assets.extra" / "medserve_manifest.json").write_text(json_format.MessageToJson(manifest))
+    write_digests(folder)
     (folder.parent / ".last_version").write_text(str(version))
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
@@ -116,20 +120,33 @@ def _edit(old: str, new: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "found"),
     [
+        (_edit('"x"', '"z"'), [OTHER_MANIFEST]),
+        (lambda folder: (folder / "assets.extra" / "more").touch(mode=0o644), [CHANGED.format("more")]),
+        (
+            lambda folder: (folder / "assets.extra" / DIGESTS).unlink(),
+            ["model/1: there are no digests of its files, so a manifest that was changed doesn't show"],
+        ),
+        (lambda folder: (folder / "assets.extra" / DIGESTS).write_bytes(b"\xff"), [f"model/1/assets.extra/{DIGESTS}: not a list of digests"]),
         (_flip, ["model/1: the files aren't those that were published: their digest isn't the manifest's"]),
         (_add, ["model/1: the files aren't those that were published: their digest isn't the manifest's"]),
-        (_cut, [f"model/1/assets.extra/{GOLDEN}: cut short in record 3"]),
-        (lambda folder: (folder / "assets.extra" / GOLDEN).write_bytes(b"short"), [f"model/1/assets.extra/{GOLDEN}: cut short in record 0"]),
+        (_cut, [CHANGED.format(GOLDEN), f"model/1/assets.extra/{GOLDEN}: cut short in record 3"]),
+        (
+            lambda folder: (folder / "assets.extra" / GOLDEN).write_bytes(b"short"),
+            [CHANGED.format(GOLDEN), f"model/1/assets.extra/{GOLDEN}: cut short in record 0"],
+        ),
         (
             lambda folder: (folder / "assets.extra" / GOLDEN).unlink(),
-            ["model/1: there are no golden predictions, so nobody can tell whether it still answers as it did"],
+            [CHANGED.format(GOLDEN), "model/1: there are no golden predictions, so nobody can tell whether it still answers as it did"],
         ),
         (
             lambda folder: (folder / "assets.extra" / "medserve_manifest.json").unlink(),
-            ["model/1: there is no manifest, so the gateway leaves it out"],
+            ["model/1: there is no manifest, so the gateway leaves it out", OTHER_MANIFEST],
         ),
-        (_edit('"model"', '"other"'), ["model/1: the manifest is of other version 1, so the gateway leaves it out"]),
-        (_edit("TASK_DIAGNOSIS", "TASK_UNSPECIFIED"), ["model/1: the manifest lacks task"]),
+        (
+            _edit('"model"', '"other"'),
+            ["model/1: the manifest is of other version 1, so the gateway leaves it out", OTHER_MANIFEST],
+        ),
+        (_edit("TASK_DIAGNOSIS", "TASK_UNSPECIFIED"), ["model/1: the manifest lacks task", OTHER_MANIFEST]),
         (
             lambda folder: (folder / "saved_model.pb").chmod(0o666),
             ["model/1/saved_model.pb: others than its owner may change it (mode 666)"],

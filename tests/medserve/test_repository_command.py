@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from medserve.repository import weights_digest
+from medserve.repository_digests import write_digests
 
 if TYPE_CHECKING:
     from tests.medserve.conftest import Stack
@@ -33,10 +34,11 @@ def _publish(root: Path, version: int, *, accuracy: float, seed: int) -> Path:
         "inputs": [{"name": "images", "dataType": "DATA_TYPE_UINT8", "shape": ["-1", "-1", "1"]}],
         "outputs": [{"name": "probabilities", "dataType": "DATA_TYPE_FLOAT32", "shape": ["10"]}],
         "metrics": [{"name": "accuracy", "value": accuracy, "lower": accuracy - 0.01, "upper": accuracy + 0.01, "confidenceLevel": 0.95}],
-        "provenance": {"createTime": "2026-11-24T12:00:00Z", "job": "digits", "seed": str(seed)},
+        "provenance": {"createTime": "2026-11-24T12:00:00Z", "job": "digits", "seed": str(seed), "trial": version == 1},
         "weightsDigest": weights_digest(folder),
     }
     (extra / "medserve_manifest.json").write_text(json.dumps(manifest))
+    write_digests(folder)
     (root / "digits" / ".last_version").write_text(str(version))
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
@@ -59,6 +61,8 @@ def test_versions_are_listed_newest_first(medserve: Medserve, root: Path) -> Non
     assert [line.split()[:2] for line in shown[1:]] == [["digits", "3"], ["digits", "2"], ["digits", "1"]]
     assert "manifest can't be read" in shown[1]
     assert "2026-11-24 12:00Z  accuracy 0.9700 (0.9600 to 0.9800)  Handwritten digits" in shown[2]
+    assert "a TRIAL: Handwritten digits" in shown[3]
+    assert [each.get("trial") for each in documents] == [None, False, True]
     assert [(each["version"], each["readable"]) for each in documents] == [(3, False), (2, True), (1, True)]
     assert documents[1]["createTime"] == "2026-11-24T12:00:00Z"
 
@@ -80,7 +84,7 @@ def test_two_versions_are_told_apart(medserve: Medserve, root: Path) -> None:
     differences = json.loads(medserve("repository", "diff", root, "digits", 1, 2, "--json").stdout)["differences"]
     same = medserve("repository", "diff", root, "digits", 2, 2).stdout
 
-    assert differences.keys() == {"job", "accuracy", "weights digest"}
+    assert differences.keys() == {"job", "accuracy", "weights digest", "trial"}
     assert differences["job"] == {"from": "digits, seed 1", "to": "digits, seed 2"}
     assert "+0.0200" in shown
     assert same == "Versions 2 and 2 say the same of themselves.\n"

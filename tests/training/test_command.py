@@ -3,14 +3,17 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.repository import read_version
-from training import publish
+from training import __main__, publish
 from training.jobs import JOBS
+from training.quality.split import Leak
 
 COMMANDS = "'list', 'run', 'evaluate', 'report', 'publish', 'search', 'drift', 'table', 'samples'"
 TRIAL = ("--epochs", "1", "--limit", "100")
@@ -38,7 +41,7 @@ def test_run_tells_how_it_goes_publishes_and_says_nothing_else(command: Any, tmp
     assert lines[1] == f"digits: 100 items of MNIST, 5,000 images to train on, 100 to validate, 100 held out; on {lines[1].split('; on ')[1]}"
     assert any(line.startswith("digits: epoch 1/1  loss ") for line in lines)
     assert any(line.startswith("digits: held-out accuracy ") for line in lines)
-    assert lines[-1].startswith(f"digits: published version 1 in {tmp_path}/digits/1 after ")
+    assert lines[-1].startswith(f"digits: published a TRIAL as version 1 in {tmp_path}/digits/1 after ")
     assert read_version(tmp_path / "digits" / "1").manifest.version == 1
 
 
@@ -63,8 +66,9 @@ def test_run_on_a_full_disk_says_so_and_leaves_nothing_half_written(command: Any
 
     assert done.returncode == 2
     assert re.fullmatch(r"python -m training: .*File too large; give a folder that can be written to and has room\n", done.stderr)
-    assert sorted(path.name for path in (tmp_path / "digits").iterdir()) == [".checkpoints", ".publish.lock", ".run.lock"]
-    assert not list((tmp_path / "digits" / ".checkpoints").iterdir())
+    assert sorted(path.name for path in (tmp_path / "digits").iterdir()) == [".checkpoints", ".last_report.html", ".publish.lock", ".run.lock"]
+    assert not list((tmp_path / "digits" / ".checkpoints").rglob("*.*"))
+    assert "came to no result: File too large" in (tmp_path / "digits" / ".last_report.html").read_text()
 
 
 def test_ctrl_c_ends_a_run_with_a_word_and_publishes_nothing(tmp_path: Path) -> None:
@@ -94,11 +98,13 @@ def test_ctrl_c_ends_a_run_with_a_word_and_publishes_nothing(tmp_path: Path) -> 
         (("run", "digits"), "the following arguments are required: --repository"),
         (("run", "digits", "--repository", "R", "--epochs", "0"), "argument --epochs: 0 is too few: give 1 or more"),
         (("run", "digits", "--repository", "R", "--epochs", "-3"), "argument --epochs: -3 is too few: give 1 or more"),
-        (("run", "digits", "--repository", "R", "--epochs", "ten"), "argument --epochs: invalid whole_number value: 'ten'"),
+        (("run", "digits", "--repository", "R", "--epochs", "ten"), "argument --epochs: 'ten': give a whole number"),
         (("run", "digits", "--repository", "R", "--limit", "0"), "argument --limit: 0 is too few: give 2 or more"),
         (("run", "digits", "--repository", "R", "--limit", "1"), "argument --limit: 1 is too few: give 2 or more"),
         (("run", "digits", "--repository", "R", "--floor", "-1"), "argument --floor: -1 is no floor: give a number from 0 on"),
         (("run", "digits", "--repository", "R", "--floor", "nan"), "argument --floor: nan is no floor: give a number from 0 on"),
+        (("run", "digits", "--repository", "R", "--floor", "low"), "argument --floor: low is no floor: give a number from 0 on"),
+        (("run", "digits", "--repository", "R", "--stable", "1", "--no-stable"), "argument --no-stable: not allowed with argument --stable"),
         (("samples", "digits"), "the following arguments are required: --out"),
         (("samples", "digits", "--out", "R", "--count", "0"), "argument --count: 0 is too few: give 1 or more"),
     ],
@@ -130,6 +136,51 @@ def test_a_folder_that_cant_be_written_to_is_refused_at_once(command: Any, tmp_p
 
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(r"python -m training: [A-Z][a-z -]+: /.*; give a folder that can be written to and has room\n", done.stderr)
+
+
+@pytest.fixture
+def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., tuple[int, str]]]:
+    """Runs a command in this process; its exit status and its standard error."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments: str | Path) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["training", *map(str, arguments)])
+        return __main__.main(), capsys.readouterr().err
+
+    yield run
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (ValueError("weight of 69.5 kg"), 70, r"ValueError at training/__main__.py:\d+; `python -m training --traceback …` shows all of it, .*"),
+        (Leak("3 patients are in two parts"), 2, "3 patients are in two parts"),
+        (FileNotFoundError(2, "No such file or directory", "/data/table.csv"), 2, "No such file.*: /data/table.csv; give a file that can be read"),
+        (PermissionError(13, "Permission denied", "OUT/1.png"), 2, "Permission denied: .*; give a folder that can be written to and has room"),
+    ],
+)
+def test_what_ends_a_command_is_told_in_a_line_without_what_a_patient_has(
+    main: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, error: Exception, status: int, words: str
+) -> None:
+    if isinstance(error, OSError):
+        error.filename = error.filename.replace("OUT", str(tmp_path))
+
+    def load() -> Any:
+        raise error
+
+    monkeypatch.setattr(__main__, "JOBS", {"digits": replace(JOBS["digits"], load=load)})
+
+    ended, said = main("samples", "digits", "--out", tmp_path)
+
+    assert ended == status
+    assert re.fullmatch(f"python -m training: {words}\n", said)
+    with pytest.raises(type(error)):
+        main("--traceback", "samples", "digits", "--out", tmp_path)
+
+
+def test_the_table_of_no_repository_is_refused(main: Any, tmp_path: Path) -> None:
+    assert main("table", "--repository", tmp_path / "none") == (2, f"python -m training: {tmp_path}/none: there is no such repository\n")
 
 
 def test_samples_writes_held_out_items_spread_over_the_labels(command: Any, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_the_manifest_says_all_that_the_message_asks_for(manifest: manifest_pb2.
     assert _unset(manifest.intended_use, but=set()) == []
     assert _unset(manifest.training_data, but=set()) == []
     # In a tree that git doesn't know, nobody can say.
-    assert _unset(manifest.provenance, but={"source_revision"}) == []
+    assert _unset(manifest.provenance, but={"source_revision", "trial"}) == []
     assert [_unset(metric, but=set()) for metric in manifest.metrics] == [[], []]
     assert [_unset(spec, but={"time_series", "record", "allows_missing"}) for spec in manifest.inputs] == [[]]
 

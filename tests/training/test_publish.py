@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -8,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from medserve.repository import RepositoryError
+from medserve.repository import EXTRA, RepositoryError
+from medserve.repository_digests import DIGESTS, changed_files
 from training import publish
 
 PUBLISHER = Path(__file__).with_name("publisher.py")
@@ -44,12 +46,14 @@ def _publish(publishers: Publishers, root: Path, how: str = "kill", step: int = 
 
 
 def _visible(root: Path) -> list[int]:
-    """The versions that a reader sees, each of which must be whole."""
+    """The versions that a reader sees, each of which must be whole; those of long ago were looked at before."""
     numbers = publish.versions(root, "model")
-    for number in numbers:
+    for number in numbers[-10:]:
         folder = root / "model" / str(number)
         files = {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
         whole = f"{number}\n" * 20_000
+        assert files.pop(f"{EXTRA}/{DIGESTS}").count("\n") == 3
+        assert changed_files(folder) == []
         assert files == {"saved_model.pb": whole, "variables/data": whole, "manifest": whole}
     return numbers
 
@@ -183,7 +187,9 @@ def test_a_number_is_on_the_disk_before_a_reader_can_see_it(tmp_path: Path, monk
 
     publish.publish(tmp_path, model.name, _write)
 
-    assert told == [".", "model/.staging/saved_model.pb", "model/.staging", "model/.last_version.new", "model", "rename to 1", "model"]
+    digests, weights = (f"model/.staging/{name}" for name in (f"{EXTRA}/{DIGESTS}", "saved_model.pb"))
+    of_version = [digests, f"model/.staging/{EXTRA}", weights, "model/.staging"]
+    assert told == [".", *of_version, "model/.last_version.new", "model", "rename to 1", "model"]
 
 
 def test_none_but_their_owner_may_change_what_is_published_whatever_the_umask(tmp_path: Path) -> None:
@@ -268,8 +274,7 @@ def test_numbers_begin_at_1_and_grow_by_1(tmp_path: Path) -> None:
 def test_a_number_is_not_used_again_after_the_newest_version_was_removed(tmp_path: Path) -> None:
     publish.publish(tmp_path, "model", _write)
     newest = publish.publish(tmp_path, "model", _write)
-    (tmp_path / "model" / str(newest) / "saved_model.pb").unlink()
-    (tmp_path / "model" / str(newest)).rmdir()
+    shutil.rmtree(tmp_path / "model" / str(newest))
 
     following = publish.publish(tmp_path, "model", _write)
 

@@ -1,6 +1,9 @@
 """What can be done with a version: measured again, read about, published elsewhere, and held against the next one."""
 
 import json
+import re
+import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,22 +12,39 @@ import pytest
 
 from gateway.repository import read_version
 from medserve.repository import EXTRA, MANIFEST, RepositoryError, versions
-from training import published, summary
+from medserve.repository_digests import DIGESTS, changed_files
+from training import published, serving, summary
 from training.dataset import Part
 from training.gates import Floor, NotEarned, NotWorse
+from training.job import USUAL
 from training.jobs import JOBS
 from training.run import REPORT, Trial, run
+from training.serving import NotServed
 
-JOB = JOBS["tumour"]
-AGAINST_STABLE = replace(JOB, floor=Floor(figure="accuracy", least=0), gates=(NotWorse(figure="accuracy", margin=0.05),))
+TASK: Any = JOBS["tumour"].task
+JOB = replace(JOBS["tumour"], task=replace(TASK, plan=replace(TASK.plan, epochs=2)), floor=Floor(figure="accuracy", least=0), gates=USUAL)
+AGAINST_STABLE = replace(JOB, gates=(NotWorse(figure="accuracy", margin=0.05), *USUAL))
+# Learnt in another order, so its weights are others.
+OTHERWISE = replace(JOB, task=replace(TASK, plan=replace(TASK.plan, epochs=2, seed=8)), gates=(NotWorse(figure="accuracy", margin=0.9), *USUAL))
 
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Version 1 of `tumour`, after a short fit to all items."""
     root = tmp_path_factory.mktemp("repository")
-    assert run(JOB, root, Trial(epochs=2, floor=0), say=lambda _: None)
+    assert run(JOB, root, Trial(), say=lambda _: None)
     return root
+
+
+def copied(repository: Path, root: Path, *, old: str = "", new: str = "") -> Path:
+    """The folder of a copy of version 1, whose manifest has something else in one place."""
+    folder = root / "tumour" / "1"
+    shutil.copytree(repository / "tumour" / "1", folder)
+    manifest = folder / EXTRA / MANIFEST
+    text = manifest.read_text()
+    assert old in text
+    manifest.write_text(text.replace(old, new, 1))
+    return folder
 
 
 def test_a_version_still_does_what_it_said(repository: Path) -> None:
@@ -38,8 +58,7 @@ def test_a_version_still_does_what_it_said(repository: Path) -> None:
 
 
 def test_a_version_that_does_something_else_than_it_said_is_told(repository: Path, tmp_path: Path) -> None:
-    published.publish(JOB, repository, None, tmp_path, say=lambda _: None)
-    file = tmp_path / "tumour" / "1" / EXTRA / MANIFEST
+    file = copied(repository, tmp_path) / EXTRA / MANIFEST
     manifest = json.loads(file.read_text())
     manifest["metrics"][0]["value"] = 0.5
     file.write_text(json.dumps(manifest))
@@ -68,23 +87,47 @@ def test_a_version_that_there_is_not_is_named(tmp_path: Path, version: int | Non
 
 
 def test_a_version_is_published_into_another_repository_under_its_next_number(repository: Path, tmp_path: Path) -> None:
+    said: list[str] = []
     first = published.publish(JOB, repository, 1, tmp_path, say=lambda _: None)
-    second = published.publish(JOB, repository, 1, tmp_path, say=lambda _: None)
+    second = published.publish(AGAINST_STABLE, repository, 1, tmp_path, say=said.append)
 
     assert (first, second) == (1, 2)
     mine, theirs = (read_version(root / "tumour" / str(number)).manifest for root, number in ((repository, 1), (tmp_path, 2)))
     assert (theirs.version, theirs.weights_digest) == (2, mine.weights_digest)
     assert theirs.inputs == mine.inputs
+    assert any("not compared: version 1 there has the same weights" in line for line in said)
+    folder = tmp_path / "tumour" / "2"
+    assert changed_files(folder) == []
+    # Its report speaks of version 1, which it was where it was judged first.
+    outcomes = re.findall(r'<p class="outcome published">(.*)</p>', (folder / EXTRA / REPORT).read_text())
+    assert len(outcomes) == 2
+    assert outcomes[0].startswith("Version 2 of this repository, published here on ")
+    assert f"as version 1 of {repository}/tumour" in outcomes[0]
+    assert outcomes[1] == "Published as version 1."
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ('"seed"', '"trial": true, "seed"', r"tumour version 1 in .*/tumour is a trial: it wasn't held to what its job asks for"),
+        ('"conformalConfidenceLevel": 0.9', '"conformalConfidenceLevel": 0.99', "changed since then: assets.extra/medserve_manifest.json"),
+    ],
+)
+def test_a_trial_and_a_version_with_another_manifest_are_published_nowhere(repository: Path, tmp_path: Path, old: str, new: str, why: str) -> None:
+    copied(repository, tmp_path / "source", old=old, new=new)
+
+    with pytest.raises(RepositoryError, match=why):
+        published.publish(JOB, tmp_path / "source", 1, tmp_path / "target", say=lambda _: None)
+
+    assert versions(tmp_path / "target", "tumour") == []
 
 
 def test_a_version_that_was_damaged_is_published_nowhere(repository: Path, tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    published.publish(JOB, repository, 1, source, say=lambda _: None)
-    weights = next((source / "tumour" / "1" / "variables").glob("*.data-*"))
+    weights = next((copied(repository, tmp_path / "source") / "variables").glob("*.data-*"))
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
 
-    with pytest.raises(RepositoryError, match="isn't as it was published"):
-        published.publish(JOB, source, 1, tmp_path / "target", say=lambda _: None)
+    with pytest.raises(RepositoryError, match="isn't as it was published: changed since then: variables/"):
+        published.publish(JOB, tmp_path / "source", 1, tmp_path / "target", say=lambda _: None)
 
     assert versions(tmp_path / "target", "tumour") == []
 
@@ -93,28 +136,57 @@ def test_a_version_that_answers_otherwise_than_its_golden_inputs_say_is_publishe
     import tensorflow as tf  # noqa: PLC0415
     from tensorflow_serving.apis import prediction_log_pb2  # noqa: PLC0415
 
-    source = tmp_path / "source"
-    published.publish(JOB, repository, 1, source, say=lambda _: None)
-    file = source / "tumour" / "1" / EXTRA / "medserve_golden_predictions"
+    folder = copied(repository, tmp_path / "source")
+    # As an earlier release published it.
+    (folder / EXTRA / DIGESTS).unlink()
+    file = folder / EXTRA / "medserve_golden_predictions"
     logs = [prediction_log_pb2.PredictionLog.FromString(record.numpy()) for record in tf.data.TFRecordDataset(str(file)).take(3)]
     logs[0].predict_log.response.outputs["probabilities"].CopyFrom(tf.make_tensor_proto([[0.125, 0.875]], tf.float32))
     with tf.io.TFRecordWriter(str(file)) as writer:
         for log in logs:
             writer.write(log.SerializeToString())
+    said: list[str] = []
 
     with pytest.raises(NotEarned, match="train-to-serve parity"):
-        published.publish(JOB, source, 1, tmp_path / "target", say=lambda _: None)
+        published.publish(JOB, tmp_path / "source", 1, tmp_path / "target", say=said.append)
 
+    assert "version 1 has no digests: it was published by an earlier release, and only its weights can be told from changed ones" in said
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(RepositoryError, match="record 3 is damaged or cut short; publish the version again"):
+        published.publish(JOB, tmp_path / "source", 1, tmp_path / "target", say=said.append)
     assert versions(tmp_path / "target", "tumour") == []
 
 
-def test_a_candidate_like_the_stable_version_is_not_worse_than_it(repository: Path) -> None:
+def test_a_trial_is_measured_again_on_the_items_that_it_was_measured_on(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = copied(repository, tmp_path) / EXTRA / summary.FILE
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"trial": {"limit": 50, "floor": 0}}))
     said: list[str] = []
 
-    assert run(AGAINST_STABLE, repository, Trial(epochs=2, stable=1), say=said.append)
+    def ask(*_: Any, inputs: Mapping[str, Any], **__: Any) -> Any:
+        message = f"{len(inputs['record'])} asked"
+        raise NotServed(message)
 
-    assert "asking version 1 about the same 142 held-out items" in said
-    assert any(line.startswith("gate accuracy not worse than stable: passed: the 95% lower bound") for line in said)
+    monkeypatch.setattr(serving, "ask", ask)
+
+    # Those that set the operating point, too.
+    with pytest.raises(NotServed, match=r"^100 asked$"):
+        published.evaluate(JOB, tmp_path, 1, say=said.append)
+    assert "version 1 is a trial, measured on the first 50 items of each part, a floor of 0: asking about those" in said
+
+
+def test_a_candidate_is_held_against_the_newest_version_and_published_elsewhere_against_that_of_there(repository: Path, tmp_path: Path) -> None:
+    copied(repository, tmp_path)
+    said: list[str] = []
+
+    assert run(OTHERWISE, repository, Trial(), say=said.append)
+    assert published.publish(OTHERWISE, repository, 2, tmp_path, say=said.append) == 2
+
+    asked = [line for line in said if line.startswith("asking version")]
+    assert asked == [f"asking version {number} about the same 142 held-out items" for number in (1, 2, 1)]
+    # Before the training: one that can't be asked would otherwise be found out after it.
+    assert said.index(asked[0]) < next(index for index, line in enumerate(said) if line.startswith("epoch 1/2"))
+    passed = "gate accuracy not worse than stable: passed: the 95% lower bound of what accuracy gains over stable version 1 is"
+    assert len([line for line in said if line.startswith(passed)]) == 2
 
 
 def test_a_candidate_that_tells_nobody_from_anybody_is_worse_than_the_stable_version(repository: Path) -> None:
@@ -143,3 +215,12 @@ def test_the_table_has_what_the_newest_version_of_each_job_showed(repository: Pa
     assert "auroc 0." in lines[2]
     assert "gradient boosting" in lines[2]
     assert lines[3].startswith("| `digits` | not published |")
+
+
+def test_a_table_of_what_is_damaged_or_not_there_is_none(repository: Path, tmp_path: Path) -> None:
+    (copied(repository, tmp_path) / EXTRA / summary.FILE).write_text('{"job": "tumour"')
+
+    with pytest.raises(RepositoryError, match=f"{summary.FILE}: not what a run measured .*; publish the version again"):
+        summary.table(tmp_path, ["tumour"])
+    with pytest.raises(RepositoryError, match="nowhere: there is no such repository"):
+        summary.table(tmp_path / "nowhere", ["tumour"])

@@ -1,5 +1,9 @@
 """A run of a job of one's own, from a declaration to a version that has been served, and what is left of a run that publishes nothing."""
 
+import os
+import re
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,17 +13,17 @@ import pytest
 
 from gateway.manifest import Classification
 from gateway.repository import read_version
-from medserve.repository import EXTRA, GOLDEN
+from medserve.repository import EXTRA, GOLDEN, RepositoryError, read_manifest
 from medserve.v1 import manifest_input_pb2, manifest_pb2, tensor_pb2
-from training import publish
+from training import publish, summary
 from training.baseline import Baseline, support_vectors
 from training.dataset import Dataset, Part
 from training.fitting.plan import Plan
-from training.gates import Floor, Latency, ManifestComplete, TrainToServe
+from training.gates import Floor, Latency, ManifestComplete, NotWorse, TrainToServe
 from training.golden import read_golden
 from training.job import Job
 from training.report import plots
-from training.run import CHECKPOINTS, REPORT, Trial, run
+from training.run import CHECKPOINTS, REPORT, TooFewItems, Trial, run
 from training.tasks.classification import Classification as Classes
 
 LAST_REPORT = ".last_report.html"
@@ -76,24 +80,9 @@ POINTS = Job(
 )
 
 
-def test_a_job_of_ones_own_is_a_declaration_and_is_published_with_all_that_the_gateway_needs(tmp_path: Path) -> None:
-    is_good = run(POINTS, tmp_path, Trial(), say=lambda _: None)
-
-    assert is_good
-    manifest = read_version(tmp_path / "points" / "1").manifest
-    assert (manifest.name, manifest.inputs["points"].shape) == ("points", (2,))
-    classification = manifest.outputs["probabilities"].reading
-    assert isinstance(classification, Classification)
-    assert [label.code.code for label in classification.labels] == ["l", "r"]
-
-
-def test_a_whole_run_below_its_own_floor_sends_nobody_after_options_that_werent_given(tmp_path: Path) -> None:
-    said: list[str] = []
-
-    is_good = run(POINTS, tmp_path, Trial(floor=1.0), say=said.append)
-
-    assert not is_good
-    assert any("look at the data and the schedule, or publish a trial with --floor 0" in line for line in said)
+TASK: Any = POINTS.task
+# With a checkpoint at each epoch's end.
+KEPT = replace(POINTS, task=replace(TASK, plan=replace(TASK.plan, checkpoint_seconds=None)))
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +94,15 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]
     assert run(POINTS, root, Trial(), say=said.append)
 
     return root / "points" / "1", said
+
+
+def test_a_job_of_ones_own_is_a_declaration_and_is_published_with_all_that_the_gateway_needs(published: tuple[Path, list[str]]) -> None:
+    manifest = read_version(published[0]).manifest
+
+    assert (manifest.name, manifest.inputs["points"].shape) == ("points", (2,))
+    classification = manifest.outputs["probabilities"].reading
+    assert isinstance(classification, Classification)
+    assert [label.code.code for label in classification.labels] == ["l", "r"]
 
 
 def test_every_gate_is_told_with_its_reason(published: tuple[Path, list[str]]) -> None:
@@ -159,45 +157,118 @@ def _without_a_use() -> bytes:
     return facts.SerializeToString()
 
 
-def test_a_run_below_the_floor_leaves_a_report_as_well(tmp_path: Path) -> None:
-    assert not run(POINTS, tmp_path, Trial(floor=1.0), say=lambda _: None)
+def test_a_run_below_the_floor_leaves_a_report_and_sends_nobody_after_options_that_werent_given(tmp_path: Path) -> None:
+    said: list[str] = []
 
+    assert not run(POINTS, tmp_path, Trial(floor=1.0), say=said.append)
+
+    assert any("look at the data and the schedule, or publish a trial with --floor 0" in line for line in said)
     assert "below the floor of 1.0" in (tmp_path / "points" / LAST_REPORT).read_text()
 
 
-def test_a_run_that_was_broken_off_goes_on_where_it_was_and_comes_to_the_same_model(tmp_path: Path) -> None:
-    task: Any = POINTS.task
-    job = replace(POINTS, task=replace(task, plan=replace(task.plan, checkpoint_seconds=None)))
+def test_a_run_that_was_broken_off_goes_on_where_it_was_and_comes_to_the_same_model(tmp_path: Path, published: tuple[Path, list[str]]) -> None:
+    said: list[str] = []
+    page = tmp_path / "points" / LAST_REPORT
 
-    def break_off(line: str) -> None:
-        if line.startswith("epoch 3/3"):
-            raise KeyboardInterrupt
+    def stop_at(beginning: str, error: type[BaseException]) -> Callable[[str], None]:
+        def say(line: str) -> None:
+            said.append(line)
+            if line.startswith(beginning):
+                raise error("69.5 kg")
+
+        return say
 
     with pytest.raises(KeyboardInterrupt):
-        run(job, tmp_path / "broken", Trial(), say=break_off)
-    said: list[str] = []
-    assert run(job, tmp_path / "broken", Trial(), say=said.append)
-    assert run(job, tmp_path / "whole", Trial(), say=lambda _: None)
-
+        run(KEPT, tmp_path, Trial(), say=stop_at("epoch 3/3", KeyboardInterrupt))
+    assert "came to no result: it was ended from outside" in page.read_text()
+    with pytest.raises(RuntimeError):
+        run(KEPT, tmp_path, Trial(), say=stop_at("held-out accuracy", RuntimeError))
+    assert re.search(r"Nothing published: .* came to no result: RuntimeError at training/\w+", page.read_text())
+    assert "69.5" not in page.read_text()
     assert any(line.startswith("going on from the checkpoint of epoch 3") for line in said)
-    assert not any(line.startswith("epoch 1/3") for line in said)
-    one, other = (read_golden(tmp_path / name / "points" / "1" / EXTRA / GOLDEN).outputs["probabilities"] for name in ("broken", "whole"))
+    assert len([line for line in said if line.startswith("epoch 1/3")]) == 1
+    said.clear()
+    assert run(KEPT, tmp_path, Trial(), say=said.append)
+
+    # The fit that had ended is taken up again, and nothing is fitted.
+    assert any(line.startswith("going on from the checkpoint of a fit that had finished") for line in said)
+    assert not any(line.startswith("epoch ") for line in said)
+    assert "Published as version 1." in page.read_text()
+    one, other = (read_golden(folder / EXTRA / GOLDEN).outputs["probabilities"] for folder in (tmp_path / "points" / "1", published[0]))
     np.testing.assert_array_equal(one, other)
 
 
-def test_checkpoints_of_another_fit_are_no_reason_to_fail(tmp_path: Path) -> None:
-    task: Any = POINTS.task
-    job, other = (replace(POINTS, task=replace(task, plan=replace(task.plan, checkpoint_seconds=None, learning_rate=rate))) for rate in (0.1, 0.2))
+def test_a_trial_is_marked_as_one_and_leaves_a_killed_runs_work_alone(tmp_path: Path) -> None:
+    job = replace(KEPT, gates=(NotWorse(figure="accuracy", margin=0.1), *POINTS.gates))
 
     def break_off(line: str) -> None:
         if line.startswith("epoch 2/3"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(other, tmp_path, Trial(), say=break_off)
+        run(job, tmp_path, Trial(), say=break_off)
     said: list[str] = []
+    assert run(job, tmp_path, Trial(epochs=1, limit=50, floor=0), say=said.append)
 
+    folder = tmp_path / "points" / "1"
+    assert read_manifest(folder).provenance.trial
+    page = (folder / EXTRA / REPORT).read_text()
+    assert "TRIAL, for trying things out only, published as version 1: 1 epoch, the first 50 items of each part, a floor of 0." in page
+    for words in ('class="outcome published"', "Clinical lead"):
+        assert words not in page
+    skipped = ["accuracy at least 0.8", "accuracy not worse than stable"]
+    assert [line for line in said if "SKIPPED" in line] == [f"gate {name}: SKIPPED: a trial isn't held to it" for name in skipped]
+    assert page.count("skipped: a trial isn&#39;t held to it") == 2
+    assert "a TRIAL: 1 epoch" in summary.table(tmp_path, ["points"])
+
+    said.clear()
     assert run(job, tmp_path, Trial(), say=said.append)
 
-    assert "checkpoints of another fit removed" in said
-    assert any(line.startswith("epoch 1/3") for line in said)
+    assert any(line.startswith("going on from the checkpoint of epoch 2") for line in said)
+    assert any("passed: not compared: no version of points is published here, trials apart" in line for line in said)
+    assert not read_manifest(tmp_path / "points" / "2").provenance.trial
+    assert not list((tmp_path / "points" / CHECKPOINTS).iterdir())
+
+
+def test_a_version_to_be_no_worse_than_is_missed_before_the_training(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    with pytest.raises(RepositoryError, match="there is no version 99; it has none"):
+        run(POINTS, tmp_path, Trial(stable=99), say=said.append)
+
+    assert said == []
+    assert "came to no result" in (tmp_path / "points" / LAST_REPORT).read_text()
+
+
+def test_items_too_few_to_learn_from_are_told_without_what_is_in_them(tmp_path: Path) -> None:
+    task: Any = POINTS.task
+    job = replace(POINTS, task=replace(task, baseline=Baseline(name="none", make=_refusing)))
+
+    with pytest.raises(TooFewItems, match=r"^points can't be learnt from, or measured on, the first 20 items of each part: give a larger --limit$"):
+        run(job, tmp_path, Trial(epochs=1, limit=20), say=lambda _: None)
+
+
+def _refusing() -> Any:
+    raise ValueError("69.5 kg")
+
+
+@pytest.mark.parametrize(("days", "stays"), [(29, True), (31, False)])
+def test_the_work_of_a_killed_run_that_nobody_went_on_with_is_given_up_after_a_month(tmp_path: Path, days: int, *, stays: bool) -> None:
+    left = tmp_path / "points" / CHECKPOINTS / "of-another-fit"
+    left.mkdir(parents=True)
+    (left / "checkpoint-000001-000000000-0.npz").touch()
+    for path in (left, *left.iterdir()):
+        os.utime(path, (time.time() - days * 86_400,) * 2)
+
+    ended: Any = _Ended()
+    with pytest.raises(KeyboardInterrupt):
+        run(replace(POINTS, task=ended), tmp_path, Trial(), say=lambda _: None)
+
+    assert left.exists() == stays
+
+
+class _Ended:
+    seed = 0
+
+    def train(self, *_: Any) -> Any:
+        raise KeyboardInterrupt

@@ -1,4 +1,10 @@
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +72,44 @@ def test_a_model_server_that_cannot_start_leaves_its_last_words(tmp_path: Path, 
 
     with pytest.raises(NotServed, match=r"didn't start(.|\n)*no TensorFlow here"):
         serving.ask(tmp_path, model="digits", version=1, signature_name="serving_default", inputs={"x": np.zeros((1, 2))})
+
+
+STAND_IN = """
+import time
+print("Running gRPC ModelServer at 127.0.0.1:1 ...", flush=True)
+time.sleep(600)
+"""
+ASKING = """
+import pathlib, signal, sys
+from training import __main__, serving
+signal.signal(signal.SIGTERM, __main__._end)
+with serving._served(pathlib.Path(sys.argv[1]), "m", 1):
+    pass
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_model_server_ends_with_who_asks_it_and_leaves_no_folder(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "modelserver.py").write_text(STAND_IN)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "TMPDIR": str(scratch)}
+    with subprocess.Popen([sys.executable, "-c", ASKING, tmp_path], env=environment) as asking:
+        children = Path(f"/proc/{asking.pid}/task/{asking.pid}/children")
+        server = _until(lambda: next((int(child) for child in children.read_text().split() if list(scratch.glob("*/stdout"))), None))
+        _until(lambda: any(b"Running" in file.read_bytes() for file in scratch.glob("*/stdout")))
+
+        asking.send_signal(number)
+
+        assert asking.wait(30) == {signal.SIGKILL: -9, signal.SIGTERM: 143}[number]
+        _until(lambda: not Path(f"/proc/{server}/exe").exists())
+        _until(lambda: list(scratch.iterdir()) == [])
+
+
+def _until(found: Callable[[], Any]) -> Any:
+    """What is found, once it is anything. Fails after a minute."""
+    deadline = time.monotonic() + 60
+    while not (value := found()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return value

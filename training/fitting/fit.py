@@ -23,7 +23,7 @@ from training.fitting.keeper import Keeper, Standing
 from training.fitting.monitor import EarlyStopping, ReduceOnPlateau
 from training.fitting.network import Network, compiled, precision
 from training.fitting.plan import Plan
-from training.fitting.progress import Watcher, line, watcher
+from training.fitting.progress import Watcher, is_told, line, watcher
 from training.fitting.source import Source
 
 if TYPE_CHECKING:
@@ -54,12 +54,14 @@ class Fitted:
         history: each epoch's figures by name; those on validation items begin with `val_`.
         epoch: whose weights these are, counted from 1.
         seconds: spent, over all runs.
+        seconds_before: of these, spent by earlier processes, from whose checkpoint this one went on.
     """
 
     model: "keras.Model"
     history: tuple[Mapping[str, float], ...]
     epoch: int
     seconds: float
+    seconds_before: float = 0.0
 
 
 def fit(
@@ -72,7 +74,7 @@ def fit(
     events: Path | None = None,
     say: Say,
 ) -> Fitted:
-    """Makes the network and fits it to `training`; `say` is told how each epoch went, and a bar shows it on a terminal.
+    """Makes the network and fits it to `training`; `say` is told how it goes: of each epoch where a bar shows it on a terminal, otherwise of some.
 
     Where the folder `checkpoints` holds those of this same fit, it goes on from the newest; where that one had finished, what had come out comes out
     again. They stay when the fit ends: `checkpoint.clear` removes them. Each epoch's figures go below the folder `events`, for TensorBoard.
@@ -101,6 +103,7 @@ def fit(
             where = "a fit that had finished" if standing.finished else f"epoch {standing.epoch + 1}, after step {standing.step}"
             say(f"going on from the checkpoint of {where}, in {checkpoints}")
     standing = standing or Standing()
+    before = standing.seconds
     with closing(Events(events)) if events is not None else nullcontext() as written:
         run = _Run(network=network, plan=plan, source=source, validation=in_order, keeper=keeper, events=written, say=say, standing=standing)
         done = standing.epoch * (steps or 0) + standing.step
@@ -108,7 +111,7 @@ def fit(
             run.to_the_end(watching)
     standing = run.standing
     epoch = standing.epoch if standing.best is None else standing.stopping.best_epoch + 1
-    return Fitted(model=model, history=standing.history, epoch=epoch, seconds=standing.seconds)
+    return Fitted(model=model, history=standing.history, epoch=epoch, seconds=standing.seconds, seconds_before=before)
 
 
 def _require_monitored(plan: Plan, names: list[str], *, validated: bool) -> None:
@@ -132,6 +135,8 @@ class _Run:
     say: Say
     standing: Standing
     began: float = field(init=False)
+    told: float = field(init=False, default=-math.inf)
+    untold: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         self.began = time.monotonic() - self.standing.seconds
@@ -140,7 +145,19 @@ class _Run:
         """Epoch by epoch."""
         while not self.standing.finished:
             self._steps(watching)
-            self._end_epoch()
+            self._end_epoch(is_brief=not watching.is_seen)
+        self._tell_epoch()
+
+    def _tell_epoch(self) -> None:
+        """Says of the last epoch how it went, if that wasn't said."""
+        if self.untold:
+            self.say(self.untold)
+            self.untold, self.told = "", time.monotonic()
+
+    def _tell(self, message: str) -> None:
+        """Says what became of an epoch, after how it went."""
+        self._tell_epoch()
+        self.say(message)
 
     def _stand(self, standing: Standing) -> None:
         self.standing = replace(standing, seconds=time.monotonic() - self.began)
@@ -160,7 +177,7 @@ class _Run:
             message = f"training: no items came in epoch {standing.epoch + 1}"
             raise ValueError(message)
 
-    def _end_epoch(self) -> None:
+    def _end_epoch(self, *, is_brief: bool) -> None:
         """Evaluates, and decides how it goes on."""
         plan, standing, epoch = self.plan, self.standing, self.standing.epoch
         figures = self.network.figures()
@@ -171,7 +188,9 @@ class _Run:
         if self.validation is not None:
             figures |= {f"val_{name}": value for name, value in self.network.evaluate(self.validation).items()}
         learning_rate = self.network.learning_rate
-        self.say(line(epoch, plan.epochs, figures, time.monotonic() - self.began))
+        self.untold = line(epoch, plan.epochs, figures, time.monotonic() - self.began)
+        if not is_brief or is_told(epoch, plan.epochs, seconds=time.monotonic() - self.told):
+            self._tell_epoch()
         if self.events is not None:
             self.events.write(epoch, figures, learning_rate=learning_rate)
         standing = replace(standing, epoch=epoch + 1, step=0, history=(*standing.history, figures), finished=epoch + 1 == plan.epochs)
@@ -189,11 +208,11 @@ class _Run:
         best = self.network.model.get_weights() if stopping.restore_best and waiting.epochs == 0 else standing.best
         is_over = waiting.epochs >= stopping.patience
         if is_over:
-            self.say(f"stopped: no better {stopping.figure} since epoch {waiting.best_epoch + 1}")
+            self._tell(f"stopped: no better {stopping.figure} since epoch {waiting.best_epoch + 1}")
         standing = replace(standing, stopping=waiting, best=best, finished=standing.finished or is_over)
         if standing.finished and best is not None:
             self.network.model.set_weights(best)
-            self.say(f"weights are those of epoch {waiting.best_epoch + 1}, with a {stopping.figure} of {waiting.best:.4f}")
+            self._tell(f"weights are those of epoch {waiting.best_epoch + 1}, with a {stopping.figure} of {waiting.best:.4f}")
         return standing
 
     def _reduced(self, standing: Standing, schedule: ReduceOnPlateau, learning_rate: float) -> Standing:
@@ -204,5 +223,5 @@ class _Run:
             reduced = max(learning_rate * schedule.factor, schedule.lowest)
             if reduced < learning_rate:
                 self.network.learning_rate = reduced
-                self.say(f"learning rate reduced to {reduced:.3g}: no better {schedule.figure} since epoch {waiting.best_epoch + 1}")
+                self._tell(f"learning rate reduced to {reduced:.3g}: no better {schedule.figure} since epoch {waiting.best_epoch + 1}")
         return replace(standing, plateau=waiting)

@@ -32,14 +32,15 @@ def identity(model: "keras.Model", plan: Plan, training: Source, validation: Sou
     except NotImplementedError:  # a class of somebody's own, that doesn't say what it is made of
         config = type(model).__qualname__
     return {
-        "plan": _digest([_FORMAT, fields | {"metrics": made(plan.metrics)}]),
-        "network": _digest([config, shapes]),
+        "plan": digest([_FORMAT, fields | {"metrics": made(plan.metrics)}]),
+        "network": digest([config, shapes]),
         "training items": training.identity(),
         "validation items": "none" if validation is None else validation.identity(),
     }
 
 
-def _digest(value: Any) -> str:  # noqa: ANN401 - anything
+def digest(value: Any) -> str:  # noqa: ANN401 - anything
+    """32 hexadecimal digits of a value that is made of dataclasses, mappings, sequences and the like; a function is told by its name."""
     text = json.dumps(_numbered(_described(value)), sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

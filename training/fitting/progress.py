@@ -1,4 +1,4 @@
-"""How a fit shows where it is: a bar on a terminal, and a line for each epoch everywhere."""
+"""How a fit shows where it is: a bar and a line for each epoch on a terminal; elsewhere, as in a log, a line for some of them."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -11,21 +11,31 @@ if TYPE_CHECKING:
 
 # A loss is fetched from where it was computed, which waits for the step: not at each.
 _SECONDS_BETWEEN_LOSSES = 0.25
+# Where no bar shows it: so many epochs are told of at least, spread evenly, and one after so many seconds.
+_LINES, _SECONDS_BETWEEN_LINES = 20, 30.0
 
 
 class Watcher(Protocol):
     """Is told of each step."""
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether a person watches."""
 
     def stepped(self, epoch: int, step: int, figures: Mapping[str, Any]) -> None:
         """`epoch` counts from 0; `step` is how many of it are done; `figures` are those so far, as tensors."""
 
 
 class _Nobody:
+    is_seen = False
+
     def stepped(self, epoch: int, step: int, figures: Mapping[str, Any]) -> None:
         """Nothing."""
 
 
 class _Bar:
+    is_seen = True
+
     def __init__(self, progress: "Progress", task: "TaskID", *, epochs: int, steps: int | None) -> None:
         self._progress, self._task, self._epochs, self._steps = progress, task, epochs, steps
         self._seen = 0.0
@@ -69,6 +79,14 @@ def watcher(*, epochs: int, steps: int | None, done: int, console: "Console | No
     task = progress.add_task("", total=epochs * (steps or 1), completed=done if steps else 0, epoch=first_epoch + 1, step=first_step, loss="…")
     with progress:
         yield _Bar(progress, task, epochs=epochs, steps=steps)
+
+
+def is_told(epoch: int, epochs: int, *, seconds: float) -> bool:
+    """Whether a log is told of an epoch, counted from 0: the first, each of some twenty, and one that ends `seconds` after what was told last.
+
+    The last one is told in any case, by who knows which it is.
+    """
+    return epoch == 0 or (epoch + 1) % max(1, epochs // _LINES) == 0 or seconds >= _SECONDS_BETWEEN_LINES
 
 
 def line(epoch: int, epochs: int, figures: Mapping[str, float], seconds: float) -> str:

@@ -15,7 +15,7 @@ class NotWorse:
 
     On scores it is the paired t-test of H0: mean difference ≤ -margin (Wellek, Testing Statistical Hypotheses of Equivalence and Noninferiority,
     2010, 2.3); on resamples, the percentile bound of the bootstrap. So a held-out set that is too small to tell doesn't pass. Where there is no
-    stable version there is nothing to be worse than, and the gate is passed.
+    stable version there is nothing to be worse than, and the gate is passed, and says that nothing was compared.
     """
 
     figure: str
@@ -37,7 +37,7 @@ class NotWorse:
     def judge(self, evidence: Evidence) -> Verdict:
         """Judges by the lower bound of the difference."""
         if evidence.stable_version is None:
-            return Verdict(gate=self.name, passed=True, found=None, wanted=-self.margin, reason="there is no stable version to be worse than")
+            return Verdict(gate=self.name, passed=True, found=None, wanted=-self.margin, reason=f"not compared: {evidence.not_compared}")
         paired = evidence.paired.get(self.figure)
         if paired is None:
             return missing(self.name, -self.margin, f"{self.figure} of the stable version on the same items")

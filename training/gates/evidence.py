@@ -72,7 +72,8 @@ class Evidence:
     Attributes:
         figures: on held-out data, by name.
         baseline: the same figures of what the model is held against.
-        stable_version: the version that the label stable names now; None where there is none.
+        stable_version: the version that the candidate is held against; None where it is held against none.
+        not_compared: why it is held against none, for people.
         paired: the candidate beside that version, by the figure's name.
         subgroups: by the figure's name, by attribute (such as sex), by level.
         p50_seconds: the median latency on the embedded model server, one caller, one item; None where nobody measured it.
@@ -83,6 +84,7 @@ class Evidence:
     figures: Mapping[str, Measured] = field(default_factory=dict)
     baseline: Mapping[str, Measured] = field(default_factory=dict)
     stable_version: int | None = None
+    not_compared: str = "there is no stable version to be worse than"
     paired: Mapping[str, Scores | Resamples] = field(default_factory=dict)
     subgroups: Mapping[str, Mapping[str, Mapping[str, Group]]] = field(default_factory=dict)
     p50_seconds: float | None = None

@@ -38,7 +38,8 @@ def fitted(
     """The network after the plan, or after the bench's epochs; fitted to the set that `training` is a sample of, where it is one.
 
     `targets` makes what the loss compares with; None: it compares with the targets as they are.
-    A fit that was killed goes on from its checkpoints; those of another fit are removed, for their job, data or plan is no longer this one.
+    A fit that was killed goes on from its checkpoints, and one that had ended is as it was; those of another fit are removed, for its network is no
+    longer this one. They stay when the fit ends: who set up the bench knows when they are of no use any more.
     """
     plan = plan if bench.epochs is None else replace(plan, epochs=bench.epochs)
     learnt, validated = (source_of(part, targets) for part in (training, validation))
@@ -54,8 +55,8 @@ def fitted(
         bench.say("checkpoints of another fit removed")
         checkpoint.clear(bench.checkpoints)
         found = run()
-    if bench.checkpoints is not None:
-        checkpoint.clear(bench.checkpoints)
+    if found.seconds_before and bench.resumed is not None:
+        bench.resumed(found.seconds_before)
     return found
 
 

@@ -31,12 +31,14 @@ class Bench:
         epochs: instead of the plan's own; None for that.
         checkpoints: the folder that a fit which was killed goes on from; None keeps none.
         events: the folder for each epoch's figures, as TensorBoard reads them; None writes none.
+        resumed: is told how many seconds earlier processes spent on a fit that goes on.
     """
 
     say: Say
     epochs: int | None = None
     checkpoints: Path | None = None
     events: Path | None = None
+    resumed: Callable[[float], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -1,6 +1,7 @@
 """A network is fitted to the set that a sample is of, with targets made on the way; what learns from memory only refuses a sample."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,17 @@ def test_a_fit_goes_on_with_the_same_stream_and_targets_only() -> None:
     assert identity(sample(stream()), None) == stream().identity()
     assert identity(sample(stream()), of) == identity(sample(stream()), hazards_of(0, 20, 40))
     assert len({identity(sample(stream()), of), identity(sample(stream()), hazards_of(0, 2, 4)), identity(sample(other), of)}) == 3
+
+
+def test_what_earlier_processes_spent_on_a_fit_is_told_when_it_goes_on(tmp_path: Path) -> None:
+    inputs, targets = items()
+    part, before = Part(inputs=inputs, targets=targets), list[float]()
+    bench = Bench(say=lambda _: None, checkpoints=tmp_path, resumed=before.append)
+
+    first, again = (network.fitted(build, PLAN, part, part, bench, targets=hazards_of(0, 20, 40)) for _ in range(2))
+
+    assert before == [first.seconds]
+    assert again.seconds == first.seconds
 
 
 def test_a_task_that_learns_in_memory_only_refuses_a_sample(loaded: Mapping[str, Dataset]) -> None:
