@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Say = Callable[[str], None]
-# Of what is left when more is quarantined, nobody knows whether it is like what was left out.
-_MOST_QUARANTINED = 0.05
 _PICTURED = 15
 
 
@@ -66,7 +64,7 @@ def read(table: Table, file: Path) -> Drop:
     """The drop in a CSV or Parquet file with the schema's columns, in any order; others aren't read.
 
     A column that isn't there is missing in each row, where its field may be missing. Raises NotComparable where another one isn't there, the file is
-    damaged, or more than a twentieth of its rows aren't as declared; OSError where it can't be read.
+    damaged, or more of its rows aren't as declared than the table allows; OSError where it can't be read.
     """
     found, records, faults = _read(table.schema, file)
     of_fields = Schema(name=table.schema.name, fields=table.schema.fields)
@@ -75,7 +73,7 @@ def read(table: Table, file: Path) -> Drop:
     checked = check(of_fields, cleaned.frame, file=file.name)
     faults += [*cleaned.faults, *checked.faults]
     quarantined = records - len(checked.clean)
-    if not len(checked.clean) or quarantined > _MOST_QUARANTINED * records:
+    if not len(checked.clean) or quarantined > table.most_quarantined * records:
         why = f"{quarantined} of {records} rows aren't as declared, so nobody knows what all of them are like"
         message = f"{file.name}: {why}\n{fault.as_text(faults)}"
         raise NotComparable(message)

@@ -4,7 +4,6 @@ It is SQLite and not Optuna's journal: after half a line was written to that, th
 """
 
 import errno
-import fcntl
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from training.alone import alone
 from training.dataset import Dataset
 from training.fitting.plan import Plan
 from training.search_space import Space
@@ -46,7 +46,7 @@ def _described(value: Any) -> str:  # noqa: ANN401 - what a plan has
 def study(name: str, folder: Path | None) -> Iterator["optuna.Study"]:
     """The study of this name, where the folder has it, and otherwise a new one, which is kept nowhere where there is no folder.
 
-    Raises OSError where the folder can't be used or another process works in it.
+    Raises AtWork where another process works in the folder, and OSError where it can't be used.
     """
     import optuna  # noqa: PLC0415 - slow to import
 
@@ -66,11 +66,7 @@ def _kept(name: str, folder: Path) -> Iterator["optuna.Study"]:
 
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / _STUDY
-    with (folder / _LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OSError(error.errno, "another search works here", str(folder)) from None
+    with alone(folder / _LOCK, who="another search"):
         try:
             # A folder's name may have a `?`, at which a URL's path would end.
             storage = RDBStorage(f"sqlite:///{quote(str(file.absolute()))}")

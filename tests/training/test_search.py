@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.pruners import MedianPruner
 
+from training.alone import AtWork
 from training.fitting import fit, progress
 from training.fitting.fit import Diverged, Fitted, GivenUp
 from training.fitting.monitor import EarlyStopping, ReduceOnPlateau
@@ -241,7 +242,7 @@ def test_where_no_trial_comes_to_a_figure_it_says_so() -> None:
 def test_two_searches_do_not_work_in_one_folder(tmp_path: Path) -> None:
     with (tmp_path / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(OSError, match="another search works here"):
+        with pytest.raises(AtWork, match="another search is at work here"):
             search(told.job(), told.data(), told.SPACE, trials=1, storage=tmp_path, say=lambda _: None)
 
 
