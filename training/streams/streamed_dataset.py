@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.dataset import Dataset, Part, Sample
-from training.quality.fault import Fault, as_table
+from training.quality.fault import Fault, as_table, require_few
 from training.quality.split import Leak
 from training.report.page import Section
 from training.streams.parts import NAMES, Name, Parts, text_of
@@ -68,6 +68,7 @@ def streamed_dataset(
     license: str,  # noqa: A002 - as a `Dataset` calls it
     sample: int,
     at_most: int,
+    most_quarantined: float = 0.05,
     seed: int = 0,
     cache: Path | None = None,
 ) -> Dataset:
@@ -82,13 +83,16 @@ def streamed_dataset(
         name, source, license: as a `Dataset` has them.
         sample: how many items to train on are held, for what is fitted in memory.
         at_most: of how many items to validate, and of how many held out, all are held; of more, so many are drawn.
+        most_quarantined: the share of what there is that may be at fault. Of what is left when it is more, nobody knows whether it is like the rest.
         seed: of what is drawn.
         cache: a folder for a copy of the set, as large as its decoded items: then its files are read and decoded once, and not in each epoch.
 
-    Raises ValueError where an argument isn't as above or a part has no items, Leak where a patient is in two parts, and OSError.
+    Raises ValueError where an argument isn't as above or a part has no items, Refused where more is at fault, Leak where a patient is in two parts,
+    and OSError.
     """
     reading = _Reading(parts, roles.specs(parts.part("training").spec()), sample=sample, at_most=at_most, seed=seed, cache=cache)
     reading.to_the_end()
+    reading.require_few_faults(most_quarantined)
     training = reading.parts.part("training")
     stream = Streamed(source=training, inputs=roles.inputs, targets=roles.learnt, survey=reading.survey_of(training))
     notes = (reading.note(),)
@@ -147,6 +151,12 @@ class _Reading:
             message = f"{leaks} of {self.reservoirs['training'].seen} items to train on are of patients with items to validate or held out"
             raise Leak(message)
 
+    def require_few_faults(self, most: float) -> None:
+        """Raises Refused where more than this share of what there is was at fault."""
+        faults = self._faults()
+        there = faults + sum(reservoir.seen for reservoir in self.reservoirs.values())
+        require_few(faults, there, tuple(self._quarantine.faults), most=most, look_at=lambda _: "", what="items")
+
     def survey_of(self, training: Source) -> Survey:
         """How many items to train on each shard has."""
         shards = training.shards()
@@ -161,7 +171,7 @@ class _Reading:
     def note(self) -> Section:
         """How much there is, what of it is held, and what was quarantined; without a value."""
         seen = {part: self.reservoirs[part].seen for part in NAMES}
-        count = self._quarantine.count + self._untold
+        count = self._faults()
         text = [f"{sum(seen.values()):,} items were taken: {', '.join(f'{seen[part]:,} {_WORDS[part]}' for part in NAMES)}."]
         if drawn := [f"{self.reservoirs[part].held:,} of those {_WORDS[part]}" for part in NAMES if self.reservoirs[part].held < seen[part]]:
             text.append(f"Drawn at random to be held in memory, for all but the fit of the weights: {', '.join(drawn)}.")
@@ -174,6 +184,9 @@ class _Reading:
     def _tell(self, part: Name | None, fault: Fault) -> None:
         # Two folders may have files of one name.
         self._quarantine.add(fault if part is None else replace(fault, file=f"{fault.file} ({_WORDS[part]})"))
+
+    def _faults(self) -> int:
+        return self._quarantine.count + self._untold
 
     def _held(self, *parts: Name) -> NDArray[Any]:
         return np.unique(np.concatenate([self.reservoirs[part].array(_PATIENTS) for part in parts]))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from training.dataset import Dataset, Sample
+from training.quality.fault import Refused
 from training.quality.split import Leak
 from training.streams.columns import Kind, Part
 from training.streams.csv_files import CsvFiles
@@ -34,9 +35,13 @@ def write(folder: Path, patients: range, *, each: int = 2, bad: int = 0) -> CsvF
     return CsvFiles(root=folder, parts=PARTS, shard_bytes=256)
 
 
-def made(parts: Parts, *, sample: int = 1000, at_most: int = 1000, cache: Path | None = None, **arrays: Any) -> Dataset:
-    declared = {"inputs": "x", "targets": "label"} | arrays
-    return streamed_dataset(parts, Roles(**declared), name="rows", source="here", license="none", sample=sample, at_most=at_most, cache=cache)
+def made(
+    parts: Parts, *, sample: int = 1000, at_most: int = 1000, most_quarantined: float = 0.1, cache: Path | None = None, **arrays: Any
+) -> Dataset:
+    roles = Roles(**{"inputs": "x", "targets": "label"} | arrays)
+    return streamed_dataset(
+        parts, roles, name="rows", source="here", license="none", sample=sample, at_most=at_most, most_quarantined=most_quarantined, cache=cache
+    )  # fmt: skip
 
 
 def text_of(data: Dataset) -> str:
@@ -122,7 +127,9 @@ def test_what_is_at_fault_is_listed_with_the_part_that_it_is_in(tmp_path: Path, 
 def test_many_faults_are_counted_and_some_are_listed(tmp_path: Path) -> None:
     parts = ByPatient(source=write(tmp_path / "rows", range(40), bad=300), patients=PATIENT, validation=0.2, held_out=0.3)
 
-    data = made(parts)
+    with pytest.raises(Refused, match=r"300 of 380 items \(78.9%\) aren't as declared"):
+        made(parts)
+    data = made(parts, most_quarantined=0.8)
 
     assert "300 faults; the first 200 are listed" in text_of(data)
     assert data.notes[0].table is not None
