@@ -9,7 +9,8 @@ def test_patches_are_what_stands_at_their_place_of_each_photograph_in_grey() -> 
 
     patches = load_patches(28)
 
-    assert (patches.shape, patches.dtype) == ((660, 28, 28, 1), np.uint8)
+    assert patches.shape == (660, 28, 28, 1)
+    assert patches.dtype == np.uint8
     temple = load_sample_images().images[0]
     # The first of the second row of patches: 22 stand beside each other.
     expected = temple[28:56, :28].astype(float) @ (0.299, 0.587, 0.114)
