@@ -271,3 +271,18 @@ def test_the_step_is_compiled_by_xla_only_where_there_is_something_else_than_a_c
 
     assert compiled(build(), PLAN, steps=1).jit_compile
     assert not compiled(build(), replace(PLAN, xla=False), steps=1).jit_compile
+
+
+def test_a_log_is_told_of_some_epochs_and_of_the_last_one_before_what_became_of_it(items: tuple[Arrays, Arrays]) -> None:
+    training = items[0]
+    said: Said = []
+
+    # The rate is so small that no epoch is better than the first by what counts, and the fit stops at the 43rd.
+    plan = replace(
+        PLAN, epochs=80, batch_size=100, learning_rate=1e-9, early_stopping=EarlyStopping(figure="loss", patience=42, least_improvement=0.1)
+    )
+    quietly(build, plan, training, say=said.append)
+
+    told = [int(line.split()[1].partition("/")[0]) for line in said if line.startswith("epoch ")]
+    assert told == [1, *range(4, 43, 4), 43]
+    assert [line.split()[0] for line in said[-3:]] == ["epoch", "stopped:", "weights"]

@@ -3,7 +3,7 @@ import re
 
 from rich.console import Console
 
-from training.fitting.progress import line, watcher
+from training.fitting.progress import is_told, line, watcher
 
 
 def test_a_line_has_the_epochs_figures_with_those_on_validation_items_last_and_the_seconds() -> None:
@@ -14,6 +14,12 @@ def test_a_line_has_the_epochs_figures_with_those_on_validation_items_last_and_t
         "  validation loss 0.2500  accuracy 0.9000  mean absolute error 3.0000  12 s"
     )
     assert line(0, 1, {"loss": 1.0}, 0.0) == "epoch 1/1  loss 1.0000  0 s"
+
+
+def test_a_log_is_told_of_every_epoch_of_few_of_some_of_many_and_of_each_that_takes_long() -> None:
+    assert all(is_told(epoch, 39, seconds=0) for epoch in range(39))
+    assert [epoch for epoch in range(200) if is_told(epoch, 200, seconds=0)] == [0, *range(9, 200, 10)]
+    assert is_told(4, 200, seconds=30)
 
 
 def terminal() -> Console:
