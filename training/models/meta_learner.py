@@ -8,7 +8,9 @@ Electronic Journal of Statistics 17(2), 2023): nuisance regressions, cross-fitte
 and a ridge regression of psi_a on the features is the answer. In a trial e_a, the chance to be given option a, is known, so the pseudo-outcomes
 are right on average whatever mu_a is. Patients are resampled for the interval, which is of the mean outcome, or effect, of patients with these
 features: of where one of them will be it says nothing. The nuisance regressions and the penalties are those of all patients in each resample, so how
-much these depend on the draw isn't in it; `training.evidence.simulated_trial` measures what that costs.
+much these depend on the draw isn't in it; `training.evidence.simulated_trial` measures what that costs. Penalties that are chosen anew in each
+resample, by the patients that it left out, brought intervals of effects from 0.875 to 0.908 in 16 simulated trials of ACTG 175, and a fit took more
+than ten times as long.
 """
 
 from collections.abc import Sequence

@@ -179,7 +179,8 @@ class _Reading:
             listed = f"; the first {_LISTED} are listed" if count > _LISTED else ""
             text.append(f"What is at fault was quarantined: {count:,} fault{'s' if count > 1 else ''}{listed}.")
         table = as_table(self._quarantine.faults) if count else None
-        return Section(title="The data as it was read", text=tuple(text), table=table)
+        shown = "numbers of records" if count else ""
+        return Section(title="The data as it was read", text=tuple(text), table=table, of_single_items=shown)
 
     def _tell(self, part: Name | None, fault: Fault) -> None:
         # Two folders may have files of one name.

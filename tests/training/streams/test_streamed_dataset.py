@@ -117,6 +117,7 @@ def test_what_is_at_fault_is_listed_with_the_part_that_it_is_in(tmp_path: Path, 
 
     assert list(map(len, rows_of(data))) == [20, 8, 12]
     assert "What is at fault was quarantined: 3 faults." in text_of(data)
+    assert data.notes[0].of_single_items == "numbers of records"
     (note,) = data.notes
     assert note.table is not None
     assert [row[:4] for row in note.table.rows] == [
