@@ -21,6 +21,8 @@ _USUAL_SPREAD = 0.5
 _PRIOR_MEAN, _PRIOR_DEVIATION = (0.0, 1.0), (1.0, 0.5)
 # Each is drawn with its mirror image around the mode, so that draws have no bias.
 _PAIRS = 100
+# OpenBLAS takes one thread for fewer multiplications than 2^18.
+_UNSHARED = 200_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -133,10 +135,20 @@ def _curvature(coefficients: Array, observed: Observed, deviation: Array) -> Arr
     by_slope = own.T @ np.sum(variance * observed.log_odds, axis=1)
     found = np.empty((len(coefficients), len(coefficients)))
     others = np.delete(np.arange(len(coefficients)), 1)
-    found[np.ix_(others, others)] = (own * variance.sum(axis=1)[:, None]).T @ own
+    found[np.ix_(others, others)] = _products(own, variance.sum(axis=1))
     found[1, others] = found[others, 1] = by_slope
     found[1, 1] = np.sum(variance * observed.log_odds**2)
     return found + np.diag(deviation**-2.0)
+
+
+def _products(rows: Array, weights: Array) -> Array:
+    """[columns, columns]: the sum of each row's products with itself, weighted.
+
+    A few rows at a time, which BLAS doesn't share out among threads: on a busy machine these wait for each other ten times as long as they work.
+    """
+    few = max(_UNSHARED // rows.shape[1] ** 2, 1)
+    parts = (slice(begin, begin + few) for begin in range(0, len(rows), few))
+    return np.asarray(sum((rows[part] * weights[part, None]).T @ rows[part] for part in parts), np.float64)
 
 
 def _sigmoid(odds: Array) -> Array:
