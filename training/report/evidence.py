@@ -29,9 +29,9 @@ def certainty(coverage: Sequence[Figure], novelty: Mapping[str, Sequence[Figure]
                     f"items holds {lower:.1%} to {upper:.1%} of others, in 19 of 20 draws."
                 ),
                 (
-                    "An empty set doesn't say that the item is of none of the classes: it says that the model is less sure of each of them than it was "
-                    f"of the true one of {level:.0%} of the items that set the thresholds, and that a person has to look. It counts as one that doesn't "
-                    "hold the true class."
+                    "An empty set doesn't say that the item is of none of the classes: it says that the model is less sure of each of them than it "
+                    f"was of the true one of {level:.0%} of the items that set the thresholds, and that a person has to look. It counts as one that "
+                    "doesn't hold the true class."
                 ),
             ),
             table=table(("", "found"), [(called(figure.name), with_interval(figure)) for figure in coverage]),
