@@ -61,7 +61,7 @@ def _facts() -> manifest_pb2.ModelManifest:
         display_name="Survival of seriously ill patients",
         description="Gives the chance to live until each of eight days up to 180, from what was known on the third day in hospital, calibrated on "
         "patients whom the network wasn't fitted to. The interval is of the mean chance of patients like this one: not in it are what the record "
-        "leaves out, and what another fit would have learnt.",
+        "leaves out and what another fit would have learnt, so it is rather too narrow.",
         intended_use=manifest_pb2.IntendedUse(
             purpose="Shows how a record with missing values becomes a survival curve, and tests it.",
             not_for=["Any patient's care", "Patients of today: these were treated from 1989 to 1994", "Who isn't seriously ill"],

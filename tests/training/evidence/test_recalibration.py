@@ -43,10 +43,10 @@ def learnt() -> Recalibration:
 
 
 def test_an_intercept_and_a_slope_are_found_again() -> None:
-    found = learn("logistic", patients(0, 4000, off=0, slope=0.6, intercept=-0.5))
+    found = learn("logistic", patients(0, 1500, off=0, slope=0.6, intercept=-0.5))
 
-    # Standard errors of 4,000 patients are some 0.08 and 0.04.
-    assert found.coefficients == pytest.approx([-0.5, 0.6], abs=0.2)
+    # Standard errors of 1,500 patients are some 0.12 and 0.06.
+    assert found.coefficients == pytest.approx([-0.5, 0.6], abs=0.3)
     assert not found.draws.size
     assert str(found).startswith("logistic: intercept -0.")
     assert found.log_losses["logistic"] < found.log_losses["as it is"] - 0.01
