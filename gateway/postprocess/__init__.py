@@ -22,6 +22,10 @@ _OUT_OF_DISTRIBUTION = Caution(
     reason="OUT_OF_DISTRIBUTION",
     message="This item is unlike the data that the model was fitted to: its answer may be wrong in ways that nobody measured.",
 )
+_CONFORMAL_SET_EMPTY = Caution(
+    reason="CONFORMAL_SET_EMPTY",
+    message="No class is in the conformal set: the model is less sure of each than it is of nearly all items of that class. A person has to look.",
+)
 
 Kind = TypeVar("Kind")
 
@@ -47,19 +51,28 @@ def read(manifest: Manifest, outputs: Mapping[str, Tensor], warnings: Sequence[C
     for name, spec in manifest.outputs.items():
         _require_declared(spec, outputs[name])
     found = [read for name, spec in manifest.outputs.items() if spec.reading for read in _READINGS[type(spec.reading)](name, spec.reading, outputs)]
-    novelties = _of(Novelty, found)
+    findings, novelties = _of(Finding, found), _of(Novelty, found)
     demonstration = (_DEMONSTRATION_ONLY,) if manifest.demonstration_only else ()
     novel = (_OUT_OF_DISTRIBUTION,) if any(novelty.is_out_of_distribution for novelty in novelties) else ()
+    unsure = (_CONFORMAL_SET_EMPTY,) if any(_rules_out_all(spec, findings) for spec in manifest.outputs.values()) else ()
     return Reading(
         # Python's sort is stable: equals stay in the manifest's order.
-        findings=tuple(sorted(_of(Finding, found), key=lambda finding: -finding.probability)),
+        findings=tuple(sorted(findings, key=lambda finding: -finding.probability)),
         survival_curves=_of(SurvivalCurve, found),
         treatment_rankings=_of(TreatmentRanking, found),
         forecasts=_of(Forecast, found),
         novelties=novelties,
-        warnings=(*novel, *warnings, *demonstration),
+        warnings=(*novel, *unsure, *warnings, *demonstration),
         outputs=dict(outputs),
     )
+
+
+def _rules_out_all(spec: OutputSpec, findings: Sequence[Finding]) -> bool:
+    """Whether one of the output's classes has to be, and none is in the conformal set. Of classes that don't exclude each other, none may be."""
+    if not isinstance(spec.reading, Classification) or not spec.reading.exclusive:
+        return False
+    sets = [finding.conformal for finding in findings if finding.output == spec.name]
+    return bool(sets) and all(membership is not None and not membership.in_set for membership in sets)
 
 
 def _of(kind: type[Kind], found: Sequence[Any]) -> tuple[Kind, ...]:

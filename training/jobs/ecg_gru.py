@@ -2,4 +2,5 @@
 
 from training.jobs import heartbeat
 
-ECG_GRU = heartbeat.job("GRU", least=0.92)
+# The better of the two networks, by what was measured.
+ECG_GRU = heartbeat.job("GRU", least=0.93)

@@ -24,6 +24,7 @@ from training.report import curves as curves_report
 from training.report import evidence as evidence_report
 from training.report import survival as report
 from training.report.page import Section
+from training.report.plots import Band
 from training.search_space import Space
 from training.tasks import network, novelty_output
 from training.tasks.task import Ask, Bench, Trained
@@ -145,7 +146,7 @@ class Survival:
             self._made_to_hold(learnt, uncalibrated, curves, data),
             *self._intervals(said, followed, curves, thirds),
             *acting.sections,
-            evidence_report.benefit(survival_decision.benefit(followed, {"model": curves}, self.horizon_days, self._bootstrap(data, resamples=200))),
+            evidence_report.benefit(self._benefit(followed, {"model": curves, "baseline": theirs}, data)),
             report.groups(kaplan_meier.by_group(followed, thirds)),
             report.naive(naive),
             *evidence_report.by_level(levels),
@@ -238,6 +239,9 @@ class Survival:
             return _Acting()
         figures = survival_decision.at_point(followed, curves, self.horizon_days, point.threshold, bootstrap)
         return _Acting(figures=tuple(figures), sections=(curves_report.acting(point, figures, days=self.horizon_days),))
+
+    def _benefit(self, followed: Followed, curves: Mapping[str, Curves], data: "Dataset") -> dict[str, Band]:
+        return survival_decision.benefit(followed, curves, self.horizon_days, self._bootstrap(data, resamples=200))
 
     def _by_level(self, followed: Followed, curves: Curves, data: "Dataset", bootstrap: Bootstrap) -> list[subgroups.Level]:
         statistic = survival.area_at(followed, curves, self.horizon_days)

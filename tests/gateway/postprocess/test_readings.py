@@ -137,6 +137,21 @@ def test_a_conformal_set_has_the_labels_that_cannot_be_ruled_out() -> None:
     }
 
 
+@pytest.mark.parametrize(("exclusive", "thresholds", "reasons"), [
+    (True, (0.25, 0.25, 0.25), ["CONFORMAL_SET_EMPTY"]), (True, (0.25, 0.25, 0.875), []), (True, (None, None, None), []),
+    (False, (0.25, 0.25, 0.25), []),
+])  # fmt: skip
+def test_a_conformal_set_without_a_class_is_warned_of_where_one_has_to_be(
+    *, exclusive: bool, thresholds: tuple[float | None, ...], reasons: list[str]
+) -> None:
+    labels = tuple(Label(code=code, conformal_threshold=threshold) for code, threshold in zip(OPTIONS, thresholds, strict=True))
+    reading = Classification(exclusive=exclusive, labels=labels, conformal_confidence_level=0.9)
+
+    found = read(manifest(reading, (3,)), tensors(y=[0.5, 0.375, 0.125]))
+
+    assert [caution.reason for caution in found.warnings] == reasons
+
+
 @pytest.mark.parametrize(
     ("reading", "shape", "changes"),
     [
