@@ -43,7 +43,7 @@ class Served:
 
     Attributes:
         outputs: [items, …] by alias, in the order of the inputs.
-        latencies_seconds: [items], float64: from a caller's call to its answer, one caller on the same machine, one item a call.
+        latencies_seconds: [calls], float64: from a caller's call to its answer, one caller on the same machine.
     """
 
     outputs: Mapping[str, NDArray[Any]]
@@ -55,8 +55,10 @@ class Served:
         return float(np.median(self.latencies_seconds))
 
 
-def ask(folder: Path, *, model: str, version: int, signature_name: str, inputs: Mapping[str, NDArray[Any]]) -> Served:
-    """Serves the version that lies in `folder` and asks it about each item of `inputs` ([items, …] by alias), one a call.
+def ask(folder: Path, *, model: str, version: int, signature_name: str, inputs: Mapping[str, NDArray[Any]], items_a_call: int = 1) -> Served:
+    """Serves the version that lies in `folder` and asks it about each item of `inputs` ([items, …] by alias), `items_a_call` at once.
+
+    One a call is how callers are timed, and what golden outputs are equal to: a batch is faster, and adds up in another order.
 
     `folder` may have any name; the version is served as `model` and `version`. Raises NotServed, ValueError where there is no item.
     """
@@ -68,13 +70,13 @@ def ask(folder: Path, *, model: str, version: int, signature_name: str, inputs: 
         message = f"{model}: inputs of the same items, one or more; they have {sorted(sizes)}"
         raise ValueError(message)
     requests = []
-    for index in range(sizes.pop()):
+    for first in range(0, sizes.pop(), items_a_call):
         request = predict_pb2.PredictRequest()
         request.model_spec.name = model
         request.model_spec.version.value = version
         request.model_spec.signature_name = signature_name
         for name, array in inputs.items():
-            request.inputs[name].CopyFrom(tf.make_tensor_proto(array[index : index + 1]))
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(array[first : first + items_a_call]))
         requests.append(request)
     with _served(folder, model, version) as port:
         return _ask(port, model, version, requests)
@@ -109,7 +111,7 @@ def _ask(port: int, model: str, version: int, requests: list[Any]) -> Served:
                 latencies.append(time.perf_counter() - began)
                 answers.append(answer)
     except grpc.RpcError as error:
-        message = f"{model} version {version} didn't answer about item {len(answers)}: {error.code().name}: {error.details()}"
+        message = f"{model} version {version} didn't answer call {len(answers) + 1}: {error.code().name}: {error.details()}"
         raise NotServed(message) from None
     outputs = {name: np.concatenate([tf.make_ndarray(answer.outputs[name]) for answer in answers]) for name in answers[0].outputs}
     return Served(outputs=outputs, latencies_seconds=np.array(latencies))
