@@ -1,5 +1,6 @@
 """Hazards that are made to hold, on patients whose hazards are known."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,21 @@ def test_curves_and_their_ends_fall_and_lie_in_order_also_for_hazards_of_0_and_1
     for each in (curve, lower, upper):
         assert (np.diff(each, axis=1) <= 0).all()
     assert ((lower >= 0) & (lower <= curve) & (curve <= upper) & (upper <= 1)).all()
+
+
+def test_a_curve_beyond_all_draws_is_in_its_interval_all_the_same(learnt: Recalibration) -> None:
+    hazards, features, _, _ = patients(2, 20, off=0.5)
+
+    for intercept in (-9, 9):
+        odd = replace(learnt, coefficients=np.concatenate([[intercept], learnt.coefficients[1:]]))
+        lower, upper = odd.interval(hazards, features, 0.9)
+        said = odd.as_layer(confidence_level=0.9)(hazards, features)
+
+        curve = odd.survival(hazards, features)
+        assert ((lower <= curve) & (curve <= upper)).all()
+        in_graph = [np.asarray(said[name]) for name in ("survival_lower", "survival", "survival_upper")]
+        assert (in_graph[0] <= in_graph[1]).all()
+        assert (in_graph[1] <= in_graph[2]).all()
 
 
 @pytest.mark.parametrize("method", recalibration.METHODS)

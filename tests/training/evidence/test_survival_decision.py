@@ -72,6 +72,14 @@ def test_a_wanted_sensitivity_is_reached_among_weighted_patients(lost: tuple[Fol
     assert sensitivity.value >= 0.9
 
 
+def test_the_point_is_chosen_by_weighted_shares(lost: tuple[Followed, Curves]) -> None:
+    point = survival_decision.point(*lost, DAYS)
+
+    assert point is not None
+    sensitivity, specificity = survival_decision.at_point(*lost, DAYS, point.threshold, Bootstrap(items=8000, seed=1, resamples=2))[:2]
+    assert (point.sensitivity, point.specificity) == pytest.approx((sensitivity.value, specificity.value))
+
+
 @pytest.mark.parametrize("event", [False, True])
 def test_there_is_no_point_where_all_or_none_have_the_event(event: bool) -> None:
     followed = Followed(time_days=np.full(5, 1.0 if event else 9.0), event=np.full(5, event))
