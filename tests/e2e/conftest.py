@@ -1,10 +1,8 @@
-"""The real processes: trained by the training command, served by the model server, reached through the gateway over TLS."""
+"""The real processes: trained by a job, served by the model server, reached through the gateway over TLS."""
 
 import fcntl
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -20,6 +18,9 @@ from local.prepare import make_key
 from local.stack import Stack
 from medserve.v1 import inference_pb2, inference_pb2_grpc
 from training.data.mnist import load_mnist_5k
+from training.jobs import JOBS
+from training.run import run
+from training.trial import Trial
 
 MODELS = ("digits", "ecg-lstm")
 
@@ -53,8 +54,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         with (repository / f"{job}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (repository / job / "1").exists():
-                command = [sys.executable, "-m", "training", "run", job, "--repository", str(repository), "--epochs=1", "--limit=400", "--floor=0"]
-                subprocess.run(command, check=True, capture_output=True, timeout=200)
+                # Not as a process of its own, which test_command.py and test_local.py start: a third of its time is that of its imports.
+                assert run(JOBS[job], repository, Trial(epochs=1, limit=100, floor=0), say=lambda _: None)
         return repository / job
 
     return folder_of

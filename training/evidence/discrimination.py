@@ -42,15 +42,18 @@ def area(is_case: IsCase, scores: Scores) -> float:
 
 
 def average_precision(is_case: IsCase, scores: Scores) -> float:
-    """The mean precision over the cases, each at its own score (scikit-learn's definition). Not-a-number where there are no cases."""
-    from sklearn import config_context  # noqa: PLC0415 - slow to import
-    from sklearn.metrics import average_precision_score  # noqa: PLC0415
+    """The mean precision over the cases, each at its own score (scikit-learn's definition). Not-a-number where there are no cases.
 
-    if not is_case.any():
+    Not by scikit-learn, whose function is a millisecond of checks, and a bootstrap asks a thousand times.
+    """
+    order = np.argsort(scores)[::-1]
+    found = np.cumsum(is_case[order])
+    if not len(found) or not found[-1]:
         return np.nan
-    # What is checked here once needs no check on each resample.
-    with config_context(assume_finite=True, skip_parameter_validation=True):
-        return float(average_precision_score(is_case, scores))
+    # Equal scores are called at once: it counts what stands at the last of them.
+    last = np.append(np.flatnonzero(np.diff(scores[order])), len(found) - 1)
+    precision = found[last] / (last + 1)
+    return float((np.diff(found[last], prepend=0) * precision).sum() / found[-1])
 
 
 def brier(is_case: IsCase, probabilities: Scores) -> float:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from training.evidence import discrimination as d
 from training.evidence.operating_point import OperatingPoint, youden
@@ -137,6 +137,14 @@ def test_average_precision_and_brier_are_worked_by_hand() -> None:
 
     assert d.average_precision(is_case, probabilities) == pytest.approx((1 / 1 + 2 / 3) / 2)
     assert d.brier(is_case, probabilities) == pytest.approx((0.01 + 0.64 + 0.09 + 0.01) / 4)
+
+
+@given(scored)
+def test_average_precision_is_scikit_learns_among_ties_too(items: list[tuple[bool, int]]) -> None:
+    is_case, scores = np.array([case for case, _ in items]), np.array([score for _, score in items]) / 6
+
+    assert d.average_precision(is_case, scores) == pytest.approx(average_precision_score(is_case, scores), abs=1e-12)
+    assert np.isnan(d.average_precision(np.zeros_like(is_case), scores))
 
 
 @pytest.mark.parametrize("kind", [True, False])
