@@ -62,6 +62,7 @@ def manifest_of(message: manifest_pb2.ModelManifest) -> Manifest:
         outputs=_by_name([_output_of(spec) for spec in message.outputs], "outputs"),
         weights_digest=message.weights_digest,
         demonstration_only=message.intended_use.demonstration_only,
+        is_trial=message.provenance.trial,
     )
 
 

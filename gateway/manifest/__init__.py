@@ -70,6 +70,7 @@ class Manifest:
         outputs: the signature's outputs by name, in the manifest's order.
         weights_digest: the digest of the SavedModel.
         demonstration_only: no patient's care may rest on it.
+        is_trial: it wasn't held to what its job asks for.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Manifest:
     outputs: Mapping[str, OutputSpec]
     weights_digest: str
     demonstration_only: bool = False
+    is_trial: bool = False
 
     def __post_init__(self) -> None:
         """Raises ValueError for a manifest that can't be served."""

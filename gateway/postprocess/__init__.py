@@ -18,6 +18,9 @@ __all__ = ["read"]
 _DEMONSTRATION_ONLY = Caution(
     reason="DEMONSTRATION_ONLY", message="This model is a technical demonstration: no patient's care may rest on its answers."
 )
+_TRIAL = Caution(
+    reason="TRIAL", message="This version came of a trial and wasn't held to what its job asks for: no patient's care may rest on its answers."
+)
 _OUT_OF_DISTRIBUTION = Caution(
     reason="OUT_OF_DISTRIBUTION",
     message="This item is unlike the data that the model was fitted to: its answer may be wrong in ways that nobody measured.",
@@ -52,6 +55,7 @@ def read(manifest: Manifest, outputs: Mapping[str, Tensor], warnings: Sequence[C
         _require_declared(spec, outputs[name])
     found = [read for name, spec in manifest.outputs.items() if spec.reading for read in _READINGS[type(spec.reading)](name, spec.reading, outputs)]
     findings, novelties = _of(Finding, found), _of(Novelty, found)
+    trial = (_TRIAL,) if manifest.is_trial else ()
     demonstration = (_DEMONSTRATION_ONLY,) if manifest.demonstration_only else ()
     novel = (_OUT_OF_DISTRIBUTION,) if any(novelty.is_out_of_distribution for novelty in novelties) else ()
     unsure = (_CONFORMAL_SET_EMPTY,) if any(_rules_out_all(spec, findings) for spec in manifest.outputs.values()) else ()
@@ -62,7 +66,7 @@ def read(manifest: Manifest, outputs: Mapping[str, Tensor], warnings: Sequence[C
         treatment_rankings=_of(TreatmentRanking, found),
         forecasts=_of(Forecast, found),
         novelties=novelties,
-        warnings=(*novel, *unsure, *warnings, *demonstration),
+        warnings=(*novel, *unsure, *warnings, *trial, *demonstration),
         outputs=dict(outputs),
     )
 

@@ -70,7 +70,7 @@ def _print_model(model: catalog_pb2.Model) -> None:
     versions = [
         (
             str(version.version),
-            _STATES.get(version.state, "not known"),
+            f"{_STATES.get(version.state, 'not known')}{', a trial' if version.manifest.provenance.trial else ''}",
             ", ".join(sorted(label for label, number in model.version_labels.items() if number == version.version)),
             _published(version.manifest),
             "; ".join(_metric(metric) for metric in version.manifest.metrics),

@@ -39,7 +39,7 @@ def test_a_png_becomes_findings(caller: "Caller", digit_request: inference_pb2.I
     assert sorted(probabilities(response)) == [str(number) for number in range(10)]
     assert sum(probabilities(response).values()) == pytest.approx(1, abs=1e-5)
     assert [finding.decision for finding in response.findings] == [reading_pb2.DECISION_PRESENT, *[reading_pb2.DECISION_ABSENT] * 9]
-    assert [warning.reason for warning in response.warnings] == ["DEMONSTRATION_ONLY"]
+    assert [warning.reason for warning in response.warnings] == ["TRIAL", "DEMONSTRATION_ONLY"]
 
 
 def test_the_findings_are_the_models_own(caller: "Caller", digit: NDArray[np.uint8], digit_request: inference_pb2.InferRequest) -> None:

@@ -55,7 +55,7 @@ def test_a_record_becomes_findings_with_a_conformal_set_and_a_novelty(client: Cl
     assert sum(finding.probability for finding in answer.findings) == pytest.approx(1, abs=1e-5)
     assert all(finding.HasField("operating_point") and finding.HasField("conformal") for finding in answer.findings)
     assert len(answer.novelties) == 1
-    assert _reasons(answer) == ["DEMONSTRATION_ONLY"]
+    assert _reasons(answer) == ["TRIAL", "DEMONSTRATION_ONLY"]
 
 
 def test_a_record_with_gaps_becomes_a_survival_curve_and_the_gaps_are_said(client: Client, records: dict[str, Record]) -> None:

@@ -54,7 +54,9 @@ def test_a_manifest_becomes_what_the_stages_read(tmp_path: Path) -> None:
     manifest = read_version(publish(tmp_path, "digits", "1")).manifest
 
     images, probabilities = manifest.inputs["images"], manifest.outputs["probabilities"]
-    assert (manifest.name, manifest.version, manifest.signature_name, manifest.demonstration_only) == ("digits", 1, "serving_default", True)
+    assert (manifest.name, manifest.version, manifest.signature_name) == ("digits", 1, "serving_default")
+    assert (manifest.demonstration_only, manifest.is_trial) == (True, False)
+    assert read_version(publish(tmp_path, "digits", "2", provenance={"trial": True})).manifest.is_trial
     assert (images.dtype, images.shape) == (DType.UINT8, (-1, -1, 1))
     assert images.medium == ImageInput(color_space=ColorSpace.MONOCHROME, windowing=Windowing.FIXED, window_center=40, window_width=400)
     assert isinstance(probabilities.reading, Classification)

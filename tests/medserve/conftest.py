@@ -138,6 +138,7 @@ _MODELS: dict[str, dict[str, Any]] = {
     },
     "ecg": {
         "displayName": "Heartbeats",
+        "provenance": {"trial": True},
         "inputs": [_SIGNAL],
         "outputs": _classification(_label("N", "normal beat"), _label("V", "premature ventricular contraction with a long name of its own")),
     },

@@ -58,6 +58,8 @@ def test_models_shows_one_in_full(stack: "Stack", medserve: Medserve) -> None:
         "approved, stable", "image, DICOM or tensor", "[any, any, 1]", "one of zero, one, two",
     ):  # fmt: skip
         assert said in done.stdout
+    assert "a trial" not in done.stdout
+    assert "available, a trial" in medserve("models", "ecg", environment=stack.environment | {"COLUMNS": "120"}).stdout
 
 
 def test_models_prints_the_answers_json_for_programs(stack: "Stack", medserve: Medserve) -> None:

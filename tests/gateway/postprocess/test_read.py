@@ -21,7 +21,7 @@ def label(code: str, operating_point: float | None = None) -> Label:
     return Label(code=Coding(system="SCT", code=code, display=code.upper()), operating_point=operating_point)
 
 
-def manifest(*outputs: OutputSpec, demonstration_only: bool = False) -> Manifest:
+def manifest(*outputs: OutputSpec, demonstration_only: bool = False, is_trial: bool = False) -> Manifest:
     return Manifest(
         name="m",
         version=1,
@@ -30,6 +30,7 @@ def manifest(*outputs: OutputSpec, demonstration_only: bool = False) -> Manifest
         outputs={output.name: output for output in outputs},
         weights_digest="sha256:0",
         demonstration_only=demonstration_only,
+        is_trial=is_trial,
     )
 
 
@@ -97,10 +98,13 @@ def test_findings_of_several_outputs_are_sorted_together_and_other_outputs_are_k
 
 
 @pytest.mark.parametrize("demonstration_only", [True, False])
-def test_cautions_where_no_care_may_rest_on_it(demonstration_only: bool) -> None:
-    reading = read(manifest(classifier(label("a"), exclusive=False), demonstration_only=demonstration_only), {"y": floats(0.5)})
+@pytest.mark.parametrize("is_trial", [True, False])
+def test_cautions_where_no_care_may_rest_on_it(*, demonstration_only: bool, is_trial: bool) -> None:
+    of_model = manifest(classifier(label("a"), exclusive=False), demonstration_only=demonstration_only, is_trial=is_trial)
 
-    assert [caution.reason for caution in reading.warnings] == ["DEMONSTRATION_ONLY"] * demonstration_only
+    reading = read(of_model, {"y": floats(0.5)})
+
+    assert [caution.reason for caution in reading.warnings] == ["TRIAL"] * is_trial + ["DEMONSTRATION_ONLY"] * demonstration_only
 
 
 @pytest.mark.parametrize(
