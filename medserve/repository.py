@@ -7,7 +7,7 @@ a folder whose name is a number, as TensorFlow Serving reads names; a name with 
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,13 +100,19 @@ def read_manifest(folder: Path) -> manifest_pb2.ModelManifest:
 
 def weights_digest(folder: Path) -> str:
     """The digest of a version's files as `medserve.v1.ModelManifest.weights_digest` defines it. Raises OSError."""
-    lines = []
-    for path in sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.relative_to(folder).as_posix()):
-        name = path.relative_to(folder).as_posix()
-        if not name.startswith(f"{EXTRA}/"):
-            with path.open("rb") as file:
-                lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n")
+    lines = (f"{digest}  {name}\n" for name, digest in digests(folder, lambda name: not name.startswith(f"{EXTRA}/")).items())
     return f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
+
+
+def digests(folder: Path, counts: Callable[[str], bool]) -> dict[str, str]:
+    """SHA-256 in hexadecimal of the files below a folder by path with `/`, in order; of those whose path `counts`. Raises OSError."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return {name: _sha256(folder / name) for name in names if counts(name)}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def retire(root: Path, model: str, version: int, *, in_use: InUse) -> Path:

@@ -4,11 +4,10 @@
 shows, the manifest among them. It is no signature: who may write there can write the digests anew.
 """
 
-import hashlib
 import re
 from pathlib import Path
 
-from medserve.repository import EXTRA, RepositoryError
+from medserve.repository import EXTRA, RepositoryError, digests
 
 DIGESTS = "medserve_digests"
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
@@ -43,11 +42,5 @@ def changed_files(folder: Path) -> list[str] | None:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """SHA-256 in hexadecimal by path with `/`, in order; without the file of digests itself."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and name != f"{EXTRA}/{DIGESTS}":
-            with path.open("rb") as file:
-                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+    """Of all files but that of the digests itself."""
+    return digests(folder, lambda name: name != f"{EXTRA}/{DIGESTS}")
