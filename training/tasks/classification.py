@@ -14,7 +14,6 @@ from training.calibration import Method
 from training.evaluate import Figure
 from training.evidence import conformal, decision_curve, novelty, robustness, subgroups
 from training.evidence.isotonic import Isotonic
-from training.evidence.resampling import Bootstrap
 from training.evidence.robustness import Perturbation
 from training.fitting.fit import Fitted
 from training.fitting.plan import Plan
@@ -26,7 +25,7 @@ from training.report.page import Section
 from training.search_space import Space
 from training.tasks import classification_figures, network, novelty_output
 from training.tasks.novelty_output import NOVELTY
-from training.tasks.task import Ask, Bench, Trained
+from training.tasks.task import Ask, Bench, Trained, by_patient
 
 if TYPE_CHECKING:
     import keras
@@ -122,15 +121,14 @@ class Classification:
         baseline = self._baseline(data)
         bench.say(f"baseline, {self.baseline.name}: {', '.join(f'{figure.name} {figure.value:.4f}' for figure in baseline)}")
         novel = self._novelty_figures(model, threshold, data)
-        coverage = conformal.coverage(sets, said.held_out, data.held_out.targets, self._bootstrap(data))
+        bootstrap, few = by_patient(data.held_out, self.seed), by_patient(data.held_out, self.seed, resamples=200)
+        coverage = conformal.coverage(sets, said.held_out, data.held_out.targets, bootstrap)
         for figure in (*coverage, *(each for of_other in novel.values() for each in of_other)):
             bench.say(f"held-out {figure}")
         levels = self._by_level(said.held_out, data)
         sections = (
-            *report.sections(
-                said.held_out, data.held_out.targets, list(self.classes.values()), self._bootstrap(data), error=error, point=said.point(data)
-            ),
-            calibration_report.made_to_hold(chosen, raw.held_out, said.held_out, data.held_out.targets, self._bootstrap(data, resamples=200)),
+            *report.sections(said.held_out, data.held_out.targets, list(self.classes.values()), bootstrap, error=error, point=said.point(data)),
+            calibration_report.made_to_hold(chosen, raw.held_out, said.held_out, data.held_out.targets, few),
             *self._benefit(said.held_out, data),
             *evidence_report.certainty(coverage, novel, level=self.conformal_level, set_by=len(data.validation)),
             *evidence_report.by_level(levels),
@@ -174,19 +172,21 @@ class Classification:
             return {}
         own = network.predicted(model, data.held_out.inputs)[NOVELTY][:, 0]
         others = {name: network.predicted(model, load())[NOVELTY][:, 0] for name, load in self.other_items.items()}
-        return {name: novelty.figures(own, other, threshold, self._bootstrap(data)) for name, other in others.items()}
+        return {name: novelty.figures(own, other, threshold, by_patient(data.held_out, self.seed)) for name, other in others.items()}
 
     def _benefit(self, said: NDArray[Any], data: "Dataset") -> list[Section]:
         """Of two classes."""
         is_case = data.held_out.targets == 1
         if len(self.classes) != 2 or is_case.all() or not is_case.any():  # noqa: PLR2004
             return []
-        curves = decision_curve.curves(is_case, {"model": said[:, 1].astype(np.float64)}, self._bootstrap(data, resamples=200))
+        curves = decision_curve.curves(is_case, {"model": said[:, 1].astype(np.float64)}, by_patient(data.held_out, self.seed, resamples=200))
         return [evidence_report.benefit(curves)]
 
     def _by_level(self, said: NDArray[Any], data: "Dataset") -> list[subgroups.Level]:
         is_right = said.argmax(axis=1) == data.held_out.targets
-        return subgroups.by_level("accuracy", lambda rows: float(is_right[rows].mean()), data.held_out.attributes, self._bootstrap(data))
+        return subgroups.by_level(
+            "accuracy", lambda rows: float(is_right[rows].mean()), data.held_out.attributes, by_patient(data.held_out, self.seed)
+        )
 
     def _robustness(self, calibrated: "keras.Model", data: "Dataset") -> list[robustness.Robustness]:
         if not self.perturbations:
@@ -198,12 +198,8 @@ class Classification:
             lambda inputs: network.predicted(calibrated, inputs),
             inputs=data.held_out.inputs,
             perturbations=self.perturbations,
-            bootstrap=self._bootstrap(data, resamples=200),
+            bootstrap=by_patient(data.held_out, self.seed, resamples=200),
         )
-
-    def _bootstrap(self, data: "Dataset", *, resamples: int = 1000) -> Bootstrap:
-        """Of held-out items, by patient."""
-        return Bootstrap(items=len(data.held_out), seed=self.seed, groups=data.held_out.patients, resamples=resamples)
 
     def _misread(self, said: NDArray[Any], data: "Dataset", draw: Draw) -> Section:
         inputs = data.held_out.inputs

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from training.evaluate import Figure, evaluate, macro_f1
 from training.evidence import discrimination, resampling
 from training.evidence.operating_point import OperatingPoint, for_sensitivity, youden
-from training.evidence.resampling import Bootstrap
+from training.tasks.task import by_patient
 
 if TYPE_CHECKING:
     from training.dataset import Dataset, Part
@@ -42,8 +42,7 @@ class Said:
         point, is_case = self._point(data), data.held_out.targets == 1
         if point is None or is_case.all() or not is_case.any():
             return found
-        bootstrap = Bootstrap(items=len(is_case), seed=seed, groups=data.held_out.patients)
-        return [*found, *discrimination.figures(is_case, self.held_out[:, 1].astype(np.float64), point, bootstrap)]
+        return [*found, *discrimination.figures(is_case, self.held_out[:, 1].astype(np.float64), point, by_patient(data.held_out, seed))]
 
     def _point(self, data: "Dataset") -> OperatingPoint | None:
         is_case = data.validation.targets == 1
@@ -58,7 +57,7 @@ def _of_all_classes(probabilities: NDArray[Any], part: "Part", seed: int) -> lis
     if part.patients is None:
         return evaluate(probabilities, labels, seed=seed)
     said, classes, present = probabilities.argmax(axis=1), probabilities.shape[1], np.unique(labels)
-    bootstrap = Bootstrap(items=len(labels), seed=seed, groups=part.patients)
+    bootstrap = by_patient(part, seed)
 
     def f1(rows: NDArray[np.int64]) -> float:
         confusion = np.bincount(labels[rows] * classes + said[rows], minlength=classes * classes)

@@ -27,7 +27,7 @@ from training.report.page import Section
 from training.report.plots import Band
 from training.search_space import Space
 from training.tasks import network, novelty_output
-from training.tasks.task import Ask, Bench, Trained
+from training.tasks.task import Ask, Bench, Trained, by_patient
 
 if TYPE_CHECKING:
     import keras
@@ -118,7 +118,7 @@ class Survival:
         outputs = learnt.as_layer(confidence_level=self.interval_level)(*asked.outputs)
         model, threshold = novelty_output.served(hazards, outputs, self.features_before, data)
         ask = partial(network.predicted, model)
-        edges, followed, bootstrap = np.array(self.edges_days), _followed(data.held_out), self._bootstrap(data)
+        edges, followed, bootstrap = np.array(self.edges_days), _followed(data.held_out), by_patient(data.held_out, self.seed)
         said = ask(data.held_out.inputs)
         curves = self._read(said)
         figures = self._figures(followed, curves, bootstrap)
@@ -165,7 +165,7 @@ class Survival:
 
     def evaluate(self, ask: Ask, data: "Dataset") -> list[Figure]:
         """The area and Brier's score at the horizon, and that integrated until it."""
-        return self._figures(_followed(data.held_out), self._read(ask(data.held_out.inputs)), self._bootstrap(data))
+        return self._figures(_followed(data.held_out), self._read(ask(data.held_out.inputs)), by_patient(data.held_out, self.seed))
 
     @property
     def _auroc(self) -> str:
@@ -189,10 +189,6 @@ class Survival:
 
     def _read(self, said: Mapping[str, NDArray[Any]], name: str = SURVIVAL) -> Curves:
         return Curves(edges_days=np.array(self.edges_days[1:]), survival=said[name].astype(np.float64))
-
-    def _bootstrap(self, data: "Dataset", *, resamples: int = 1000) -> Bootstrap:
-        """Of held-out items, by patient."""
-        return Bootstrap(items=len(data.held_out), seed=self.seed, groups=data.held_out.patients, resamples=resamples)
 
     def _figures(self, followed: Followed, curves: Curves, bootstrap: Bootstrap) -> list[Figure]:
         return [
@@ -219,7 +215,7 @@ class Survival:
             )
             for each, loss in zip((before, after), losses, strict=True)
         ]
-        bootstrap = self._bootstrap(data, resamples=200)
+        bootstrap = by_patient(data.held_out, self.seed, resamples=200)
         change = resampling.figure("log_loss_change", lambda rows: float((losses[1][rows] - losses[0][rows]).mean()), bootstrap)
         return curves_report.made_to_hold(learnt, before=held[0], after=held[1], change=change, days=days)
 
@@ -241,7 +237,7 @@ class Survival:
         return _Acting(figures=tuple(figures), sections=(curves_report.acting(point, figures, days=self.horizon_days),))
 
     def _benefit(self, followed: Followed, curves: Mapping[str, Curves], data: "Dataset") -> dict[str, Band]:
-        return survival_decision.benefit(followed, curves, self.horizon_days, self._bootstrap(data, resamples=200))
+        return survival_decision.benefit(followed, curves, self.horizon_days, by_patient(data.held_out, self.seed, resamples=200))
 
     def _by_level(self, followed: Followed, curves: Curves, data: "Dataset", bootstrap: Bootstrap) -> list[subgroups.Level]:
         statistic = survival.area_at(followed, curves, self.horizon_days)
@@ -264,7 +260,7 @@ class Survival:
             lambda inputs: ask(inputs)[SURVIVAL].astype(np.float64),
             inputs=data.held_out.inputs,
             perturbations=self.perturbations,
-            bootstrap=Bootstrap(items=len(data.held_out), seed=self.seed, groups=data.held_out.patients, resamples=50),
+            bootstrap=by_patient(data.held_out, self.seed, resamples=50),
         )
 
     def _outputs(self, threshold: float | None, *, has_interval: bool) -> tuple[manifest_output_pb2.OutputSpec, ...]:

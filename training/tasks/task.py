@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from medserve.v1 import manifest_output_pb2
 from training.evaluate import Figure
+from training.evidence.resampling import Bootstrap
 from training.gates.evidence import Group, Measured
 from training.report.page import Section
 
@@ -64,6 +65,11 @@ class Trained:
     sections: tuple[Section, ...]
     measured: Mapping[str, Measured] = field(default_factory=dict)
     subgroups: Mapping[str, Mapping[str, Mapping[str, Group]]] = field(default_factory=dict)
+
+
+def by_patient(part: "Part", seed: int, *, resamples: int = 1000) -> Bootstrap:
+    """Resamples of a part's items, by patient where items are known to be of the same one."""
+    return Bootstrap(items=len(part), seed=seed, groups=part.patients, resamples=resamples)
 
 
 class Task(Protocol):

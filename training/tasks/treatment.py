@@ -11,7 +11,6 @@ from medserve.v1 import coding_pb2, manifest_output_pb2, tensor_pb2
 from training.dataset import Sample
 from training.evaluate import Figure
 from training.evidence import novelty, robustness, simulated_trial, subgroups, treatment
-from training.evidence.resampling import Bootstrap
 from training.evidence.robustness import Perturbation
 from training.evidence.subgroups import Level
 from training.evidence.treatment import PolicyValue, Scored
@@ -24,7 +23,7 @@ from training.report import treatment as report
 from training.report.page import Section
 from training.tasks import network, novelty_output
 from training.tasks.novelty_output import NOVELTY
-from training.tasks.task import Ask, Bench, Trained
+from training.tasks.task import Ask, Bench, Trained, by_patient
 
 if TYPE_CHECKING:
     import keras
@@ -182,7 +181,7 @@ class Treatment:
         """What the choice gains over the reference, in each subgroup."""
         gain = trial.scores[np.arange(len(chosen)), chosen] - trial.scores[:, 0]
         name = value.gains[trial.options[0]].name
-        return subgroups.by_level(name, lambda rows: float(gain[rows].mean()), data.held_out.attributes, self._bootstrap(data))
+        return subgroups.by_level(name, lambda rows: float(gain[rows].mean()), data.held_out.attributes, by_patient(data.held_out, self.seed))
 
     def _robustness(self, model: "keras.Model", trial: Scored, data: "Dataset") -> list[robustness.Robustness]:
         """What the choice is worth when it is made by worse records."""
@@ -194,12 +193,8 @@ class Treatment:
             lambda inputs: network.predicted(model, inputs)[OUTCOME],
             inputs=data.held_out.inputs,
             perturbations=self.perturbations,
-            bootstrap=self._bootstrap(data, resamples=200),
+            bootstrap=by_patient(data.held_out, self.seed, resamples=200),
         )
-
-    def _bootstrap(self, data: "Dataset", *, resamples: int = 1000) -> Bootstrap:
-        """Of held-out patients."""
-        return Bootstrap(items=len(data.held_out), seed=self.seed, groups=data.held_out.patients, resamples=resamples)
 
     def _effects_hold(self, trial: Scored, effects: NDArray[Any]) -> Section:
         reference = trial.options[0]
