@@ -244,6 +244,21 @@ def _batched() -> Saved:
     }
 
 
+def _held() -> Saved:
+    """`begun`, `held_by` string [] → `done`: the file `begun` is there once it runs; it ends when somebody reads the named pipe `held_by`."""
+    module = tf.Module()
+
+    def serve(begun: tf.Tensor, held_by: tf.Tensor) -> dict[str, tf.Tensor]:
+        with tf.control_dependencies([tf.io.write_file(begun, "")]):
+            # A pipe opens for its writer only with its reader.
+            held = tf.io.write_file(held_by, "done")
+        with tf.control_dependencies([held]):
+            return {"done": tf.constant(value=True)}
+
+    paths = [tf.TensorSpec([], tf.string, name="begun"), tf.TensorSpec([], tf.string, name="held_by")]
+    return module, {"serving_default": tf.function(serve, input_signature=paths)}
+
+
 def _signature(inputs: Mapping[str, tf.Tensor], outputs: Mapping[str, tf.Tensor], method: str) -> meta_graph_pb2.SignatureDef:
     """A signature of a graph's tensors."""
 
@@ -297,6 +312,7 @@ MODELS: dict[str, Callable[[], Saved]] = {
     "defaults": _defaults,
     "examples": _examples,
     "batched": _batched,
+    "held": _held,
 }
 # What `tf.saved_model.save` has no words for is put in afterwards.
 _AFTERWARDS: dict[str, Callable[[SignatureDefs], None]] = {"defaults": _give_defaults, "examples": _name_methods}

@@ -1,8 +1,10 @@
 """Faults, to the real process: it is killed at any time, its files are cut short, its disk is full. It lives, or serves right when it is back."""
 
+import os
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,6 @@ Start = Callable[..., Any]
 Floats = Callable[..., Any]
 
 POLL = "--file_system_poll_wait_seconds=0.05"
-# As many steps as take a good part of a second.
-SLOW = 60_000
 
 
 def errors(server: Any, model: str) -> dict[int, tuple[str, int]]:
@@ -173,21 +173,24 @@ def test_killed_while_it_loads_it_serves_when_it_is_back(start: Start, publish: 
 
 
 def test_killed_while_it_answers_and_reloads_it_serves_when_it_is_back(start: Start, publish: Publish, tmp_path: Path, wait_until: Wait) -> None:
-    publish("several", tmp_path / "m", 1)
+    publish("held", tmp_path / "m", 1)
     flags = ("--model_name=m", f"--model_base_path={tmp_path / 'm'}", POLL)
     killed = start(*flags, available=(("m", 1),))
-    answering = killed.prediction.Predict.future(killed.request("m", signature="slow", n=np.int64(SLOW * 100)), timeout=60)
+    begun, pipe = tmp_path / "begun", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    answering = killed.prediction.Predict.future(killed.request("m", begun=str(begun), held_by=str(pipe)), timeout=60)
     reloading = killed.models.HandleReloadConfigRequest.future(listing(tmp_path, "m", "late"), timeout=60)
-    wait_until(lambda: "configuration taken" in killed.log())
+    wait_until(lambda: begun.exists() and "configuration taken" in killed.log())
     were_done = (answering.done(), reloading.done())
 
     killed.process.kill()
     codes = (answering.code(), reloading.code())
     restarted = start(*flags, port=killed.process.port, available=(("m", 1),))
+    threading.Thread(target=pipe.read_bytes, daemon=True).start()
 
     assert were_done == (False, False)
     assert codes == (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAVAILABLE)
-    assert restarted.predict("m", signature="double", x=np.float32(2)).outputs["y"].float_val[0] == 4.0
+    assert restarted.predict("m", begun=str(begun), held_by=str(pipe)).outputs["done"].bool_val[0] is True
     # What a reload put into effect was the killed process's own: the restarted one has what its flags say.
     assert restarted.states("late") == {}
 
