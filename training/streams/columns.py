@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from training.quality.check import check
 from training.quality.fault import Fault, Reason
+from training.quality.schema import Field, Schema
 from training.streams.source import STRING, Spec
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Part:
         kind: what the cells are read as. Categories are read as int64.
         categories: the texts that may stand there, in the order of their numbers from 0; empty where there are no categories.
         may_be_missing: whether an item without it is still taken: NaN stands for a number, an empty text for a text.
+        fields: what each of the columns may hold, by a schema; empty where nothing but the kind is known. See `of`.
     """
 
     name: str
@@ -46,9 +49,18 @@ class Part:
     kind: Kind = Kind.FLOAT32
     categories: tuple[str, ...] = ()
     may_be_missing: bool = False
+    fields: tuple[Field, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, fields: tuple[Field, ...], kind: Kind = Kind.FLOAT32) -> Self:
+        """An array [items, fields] of numbers, each cell held to what its field declares, as `quality.check` holds it.
+
+        A category is its number among the field's, from 0, and NaN what is missing where it may be.
+        """
+        return cls(name=name, columns=tuple(field.name for field in fields), kind=kind, fields=fields)
 
     def __post_init__(self) -> None:
-        """Raises ValueError where a name is missing or stands twice, or an integer may be missing."""
+        """Raises ValueError where a name is missing or stands twice, an integer may be missing, or fields aren't the columns'."""
         if not self.name or not self.columns or not all(self.names) or len(set(self.names)) != len(self.names):
             message = f"{self.name or 'name'}: columns: each one once, and with a name"
             raise ValueError(message)
@@ -58,6 +70,8 @@ class Part:
         if self.may_be_missing and self.kind is Kind.INT64:
             message = f"{self.name}: may_be_missing: an integer can't say that it is missing; read it as a float"
             raise ValueError(message)
+        if self.fields:
+            self._require_fields()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -65,13 +79,23 @@ class Part:
         return (self.columns,) if isinstance(self.columns, str) else self.columns
 
     @property
-    def is_text(self) -> bool:
-        """Whether texts are looked for, and not numbers."""
-        return self.kind is Kind.STRING or bool(self.categories)
+    def texts(self) -> frozenset[str]:
+        """The columns in which texts are looked for, and not numbers."""
+        if self.fields:
+            return frozenset(field.name for field in self.fields if field.categories)
+        return frozenset(self.names if self.kind is Kind.STRING or self.categories else ())
 
     def spec(self) -> Spec:
         """Of the array."""
         return Spec(dtype=self.kind, shape=() if isinstance(self.columns, str) else (len(self.columns),))
+
+    def _require_fields(self) -> None:
+        if tuple(field.name for field in self.fields) != self.names:
+            message = f"{self.name}: fields: one for each of the columns, in their order"
+            raise ValueError(message)
+        if self.kind not in {Kind.FLOAT32, Kind.FLOAT64} or self.categories or self.may_be_missing:
+            message = f"{self.name}: fields: of floats; they say by themselves what is a category and what may be missing"
+            raise ValueError(message)
 
 
 def require_parts(parts: Sequence[Part]) -> None:
@@ -98,6 +122,13 @@ def items_of(table: "pa.Table", parts: Sequence[Part], *, file: str, rows: NDArr
     for part in parts:
         shape = (len(table), *part.spec().shape)
         array = part.spec().room(len(table))
+        if part.fields:
+            arrays[part.name] = array
+            for fault in _check(table, part, array, file=file, rows=rows):
+                row = int(np.searchsorted(rows, fault.row or 0))
+                is_good[row] = False
+                wrong.setdefault((row, order[str(fault.column)]), fault)
+            continue
         for place, name in enumerate(part.names):
             values, reasons = _cells(table.column(name).combine_chunks(), part)
             array[(slice(None), place) if len(shape) > 1 else slice(None)] = values
@@ -112,19 +143,37 @@ def items_of(table: "pa.Table", parts: Sequence[Part], *, file: str, rows: NDArr
     return arrays, [fault for _, fault in sorted(wrong.items(), key=lambda each: each[0])]
 
 
+def _check(table: "pa.Table", part: Part, array: NDArray[Any], *, file: str, rows: NDArray[np.int64]) -> Sequence[Fault]:
+    """Fills `array` [rows, fields] where rows are as declared, and says what is wrong with the others."""
+    import pandas as pd  # noqa: PLC0415 - slow to import
+
+    columns, faults = {}, []
+    for name in part.names:
+        column, reasons = _plain(table.column(name).combine_chunks())
+        columns[name] = column.to_pandas()
+        faults += [
+            Fault(file=file, row=int(rows[row]), column=name, reason=reason) for reason, mask in reasons.items() for row in np.flatnonzero(mask)
+        ]  # fmt: skip
+    frame = pd.DataFrame(columns)
+    frame.index = pd.Index(rows - 1, dtype="int64")
+    checked = check(Schema(name=part.name, fields=part.fields), frame, file=file)
+    clean = np.isin(rows, checked.clean.index + 1)
+    for place, field in enumerate(part.fields):
+        cells = checked.clean[field.name]
+        values = np.where(cells.cat.codes >= 0, cells.cat.codes, np.nan) if field.categories else cells.to_numpy()
+        array[clean, place] = values
+    return [*faults, *checked.faults]
+
+
 def _cells(column: "pa.Array", part: Part) -> tuple[NDArray[Any], dict[Reason, NDArray[np.bool_]]]:
     """A column's cells, and by reason where one doesn't fit, the first reason first."""
     import pyarrow as pa  # noqa: PLC0415 - slow to import
 
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
     absent = _mask(column.is_null())
-    reasons: dict[Reason, NDArray[np.bool_]] = {}
-    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        column, reasons[Reason.WRONG_ENCODING] = _decoded(column)
+    column, reasons = _plain(column)
     if not part.may_be_missing:
         reasons[Reason.MISSING] = absent
-    if part.is_text:
+    if part.texts:
         values, more = _texts(column, part)
     elif part.kind is Kind.INT64 and pa.types.is_integer(column.type) and column.type != pa.uint64():
         return column.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64, copy=False), reasons
@@ -176,6 +225,18 @@ def _parsed(texts: "pa.Array") -> tuple["pa.Array", NDArray[np.bool_]]:
     fits = pc.or_(pc.match_substring_regex(trimmed, _NUMBER), pc.match_substring_regex(trimmed, _WORDS))
     plain = pc.replace_substring_regex(pc.if_else(fits, trimmed, None), r"^\+", "")
     return plain.cast(pa.float64()), _mask(pc.invert(fits))
+
+
+def _plain(column: "pa.Array") -> tuple["pa.Array", dict[Reason, NDArray[np.bool_]]]:
+    """Without a dictionary, and with texts for bytes: null where they aren't UTF-8, which is the one thing that can be wrong."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+        return column, {}
+    texts, wrong = _decoded(column)
+    return texts, {Reason.WRONG_ENCODING: wrong}
 
 
 def _decoded(cells: "pa.Array") -> tuple["pa.Array", NDArray[np.bool_]]:

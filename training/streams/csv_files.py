@@ -215,7 +215,7 @@ class CsvFiles:
         """What Arrow reads each column as, where all is well. Integers as well are read as floats: as integers `0x10` would be one."""
         import pyarrow as pa  # noqa: PLC0415
 
-        texts = {name for part in self.parts if part.is_text for name in part.names}
+        texts = frozenset().union(*(part.texts for part in self.parts))
         return {name: pa.string() if name in texts else pa.float64() for name in columns_of(self.parts)}
 
     def _with_missing(self, table: "pa.Table") -> "pa.Table":

@@ -122,7 +122,8 @@ class ParquetFiles:
         found = {name: Reason.COLUMN_MISSING for name in columns_of(self.parts) if name not in times}
         found |= {name: Reason.COLUMN_TWICE for name in columns_of(self.parts) if times[name] > 1}
         for part in self.parts:
-            found |= {name: Reason.WRONG_TYPE for name in part.names if name not in found and not _fits(schema.field(name).type, part)}
+            types = {name: schema.field(name).type for name in part.names if name not in found}
+            found |= {name: Reason.WRONG_TYPE for name, type_ in types.items() if not _fits(type_, is_text=name in part.texts)}
         return [Fault(file=file, column=name, reason=reason) for name, reason in found.items()]
 
 
@@ -133,7 +134,7 @@ def _opened(path: Path) -> "pq.ParquetFile":
     return pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False, memory_map=False, page_checksum_verification=True)
 
 
-def _fits(type_: "pa.DataType", part: Part) -> bool:
+def _fits(type_: "pa.DataType", *, is_text: bool) -> bool:
     """Whether the column's cells can be what is wanted, each by itself."""
     import pyarrow.types as types  # noqa: PLC0415, PLR0402 - slow to import
 
@@ -141,7 +142,7 @@ def _fits(type_: "pa.DataType", part: Part) -> bool:
         type_ = type_.value_type
     texts = types.is_string(type_) or types.is_large_string(type_) or types.is_binary(type_) or types.is_large_binary(type_)
     whole = types.is_integer(type_) or types.is_boolean(type_)
-    return texts or whole or (not part.is_text and (types.is_floating(type_) or types.is_decimal(type_)))
+    return texts or whole or (not is_text and (types.is_floating(type_) or types.is_decimal(type_)))
 
 
 def _raise_if_the_disks(error: Exception) -> None:

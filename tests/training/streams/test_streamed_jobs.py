@@ -228,7 +228,7 @@ def test_what_is_learnt_from_is_what_the_files_hold(digits: tuple[NDArray[np.uin
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The breast cancer table in files of each part, in several pieces for training; one cell is no number."""
+    """The breast cancer table in files of each part, in several pieces for training; one cell is no number, and one is below what can be."""
     root = tmp_path_factory.mktemp("tables")
     found = load_breast_cancer()
     table = pd.DataFrame(found.data, columns=[each.name for each in SCHEMA.fields], dtype=object)
@@ -241,6 +241,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
             part = table.iloc[some].copy()
             if (name, piece) == ("training", 2):
                 part.iloc[4, 3] = "large"
+                part.iloc[7, 1] = -1.0
             part.to_csv(root / name / f"{piece}.csv", index=False)
     return root
 
@@ -249,7 +250,7 @@ def table_of(folder: Path) -> CsvFiles:
     return CsvFiles(
         root=folder,
         parts=(
-            Part(name="record", columns=tuple(each.name for each in SCHEMA.fields)),
+            Part.of("record", SCHEMA.fields),
             Part(name="diagnosis", columns=LABEL, kind=Kind.INT64, categories=(BENIGN, MALIGNANT)),
             Part(name="patient", columns="patient", kind=Kind.STRING),
         ),
@@ -269,8 +270,9 @@ def test_a_job_learns_from_a_table_in_several_files(tables: Path, tmp_path: Path
 
     found = ran(replace(TUMOUR, load=load, task=plainly(TUMOUR)), tmp_path, epochs=5)
 
-    assert (found.learnt, len(found.data.training), len(found.data.validation), len(found.data.held_out)) == (199, 100, 60, 60)
+    assert (found.learnt, len(found.data.training), len(found.data.validation), len(found.data.held_out)) == (198, 100, 60, 60)
     assert len(parts.training.shards()) > 4
-    assert re.search(r"not a number.*\s*.*mean_perimeter.*\s*.*2\.csv \(to train on\)", found.page)
+    for reason, column in (("not a number", "mean_perimeter"), ("below minimum", "mean_radius")):
+        assert re.search(rf"{reason}.*\s*.*{column}.*\s*.*2\.csv \(to train on\)", found.page)
     auroc = next(metric.value for metric in read_manifest(found.folder).metrics if metric.name == "auroc")
     assert auroc > 0.9
