@@ -8,9 +8,9 @@ Electronic Journal of Statistics 17(2), 2023): nuisance regressions, cross-fitte
 and a ridge regression of psi_a on the features is the answer. In a trial e_a, the chance to be given option a, is known, so the pseudo-outcomes
 are right on average whatever mu_a is. Patients are resampled for the interval, which is of the mean outcome, or effect, of patients with these
 features: of where one of them will be it says nothing. The nuisance regressions and the penalties are those of all patients in each resample, so how
-much these depend on the draw isn't in it; `training.evidence.simulated_trial` measures what that costs. Penalties that are chosen anew in each
-resample, by the patients that it left out, brought intervals of effects from 0.875 to 0.908 in 16 simulated trials of ACTG 175, and a fit took more
-than ten times as long.
+much these depend on the draw isn't in it: `training.evidence.simulated_trial` measures what that costs, and intervals are stretched by as much.
+Penalties that are chosen anew in each resample, by the patients that it left out, brought intervals of effects from 0.875 to 0.908 in 16 simulated
+trials of ACTG 175, and a fit took more than ten times as long.
 """
 
 from collections.abc import Sequence
@@ -32,9 +32,23 @@ _PENALTIES = np.logspace(-1, 5, 13)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Learner:
-    """`coefficients` are [members, options, 1 + features], the intercept first; member 0 is fitted to all patients, the others to resamples."""
+    """What was learnt.
+
+    Attributes:
+        coefficients: [members, options, 1 + features], the intercept first; member 0 is fitted to all patients, the others to resamples.
+        outcome_stretch, effect_stretch: how many times as far from member 0 an interval's ends are as the resamples' percentiles.
+    """
 
     coefficients: NDArray[np.float64]
+    outcome_stretch: float = 1.0
+    effect_stretch: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a stretch isn't 1 or more."""
+        for name, stretch in (("outcome_stretch", self.outcome_stretch), ("effect_stretch", self.effect_stretch)):
+            if not 1 <= stretch < np.inf:
+                message = f"{name}: 1 or more, not {stretch}"
+                raise ValueError(message)
 
     def outcomes(self, features: NDArray[Any]) -> NDArray[np.float64]:
         """The outcome of each member under each option: [members, items, options]."""
@@ -118,7 +132,7 @@ def as_layer(learner: Learner, *, reference: int, confidence_level: float) -> "k
     """A layer from features [items, features] to the outputs in `OUTPUTS`, each float32 [items, options].
 
     `outcome` is that of the fit to all patients, and `effect` that less the reference's; the bounds are percentiles of the resamples' outcomes and
-    effects: they are of the expected outcome, and not of one patient's.
+    effects, stretched by what the learner says: they are of the expected outcome, and not of one patient's.
     """
     import keras  # noqa: PLC0415 - it takes seconds
     from keras import ops  # noqa: PLC0415
@@ -126,6 +140,12 @@ def as_layer(learner: Learner, *, reference: int, confidence_level: float) -> "k
     # A copy each: Keras keeps what it is given.
     coefficients = np.array(learner.coefficients, np.float32)
     tail = (1 - confidence_level) / 2
+
+    def interval(members: Any, stretch: float) -> tuple[Any, Any, Any]:  # noqa: ANN401 - tensors
+        middle, others = members[0], members[1:]
+        ends = (ops.quantile(others, share, axis=0) - middle for share in (tail, 1 - tail))
+        lower, upper = (middle + stretch * end for end in ends)
+        return middle, ops.minimum(lower, middle), ops.maximum(upper, middle)
 
     class Outcomes(keras.Layer):  # type: ignore[misc]
         """What each member expects, and what most of them agree on."""
@@ -137,7 +157,7 @@ def as_layer(learner: Learner, *, reference: int, confidence_level: float) -> "k
             with_one = ops.concatenate([ops.ones_like(features[:, :1]), features], axis=-1)
             outcomes = ops.einsum("mof,if->mio", self.coefficients, with_one)
             effects = outcomes - outcomes[:, :, reference : reference + 1]
-            values = [(each[0], ops.quantile(each[1:], tail, axis=0), ops.quantile(each[1:], 1 - tail, axis=0)) for each in (outcomes, effects)]
-            return dict(zip(OUTPUTS, (*values[0], *values[1]), strict=True))
+            found = (*interval(outcomes, learner.outcome_stretch), *interval(effects, learner.effect_stretch))
+            return dict(zip(OUTPUTS, found, strict=True))
 
     return Outcomes(name="outcomes")

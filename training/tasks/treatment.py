@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,7 +49,8 @@ class Treatment:
         recipe: from the record to the features that outcomes are linear in; without gaps.
         confidence_level: of the intervals.
         perturbations: what robustness is measured under.
-        simulated_trials: how many trials are simulated to see whether intervals hold.
+        simulated_trials: how many trials are simulated to see whether intervals hold; twice as many, of other draws and asked about validation
+            patients, say before how wide they are.
         seed: of every random choice.
     """
 
@@ -92,7 +94,12 @@ class Treatment:
         shares = np.array(self.shares)
         option, outcome, numbers = data.training.targets["option"], data.training.targets["outcome"], features.transform(data.training.inputs)
         pseudo = meta_learner.pseudo_outcomes(numbers, option, outcome, shares=shares, seed=self.seed)
-        learner = meta_learner.fit(numbers, pseudo, seed=self.seed)
+        resampled = meta_learner.fit(numbers, pseudo, seed=self.seed)
+        simulate = partial(
+            simulated_trial.simulate, resampled, numbers, option, outcome, shares=shares, confidence_level=self.confidence_level
+        )  # fmt: skip
+        asked_for = simulate(features.transform(data.validation.inputs), trials=2 * self.simulated_trials, seed=self.seed)
+        learner = asked_for.stretched(resampled, confidence_level=self.confidence_level)
         model, threshold = self._served(learner, features, data)
         said = network.predicted(model, data.held_out.inputs)
         trial, reference = self._trial(features, data.held_out), next(iter(self.options.values()))
@@ -111,10 +118,8 @@ class Treatment:
         predicted = dict(zip(trial.options, said[EFFECT].mean(axis=0, dtype=np.float64).tolist(), strict=True))
         learnt = replace(trial, scores=pseudo)
         miss = treatment.average_effect_miss(effects, treatment.average_effects(learnt, reference=reference), predicted)
-        coverage = simulated_trial.interval_coverage(
-            learner, numbers, option, outcome, features.transform(data.held_out.inputs),
-            shares=shares, confidence_level=self.confidence_level, trials=self.simulated_trials, seed=self.seed,
-        )  # fmt: skip
+        # Of trials that set nothing.
+        coverage = simulate(features.transform(data.held_out.inputs), trials=self.simulated_trials, seed=self.seed + 1).coverage(learner)
         for figure in coverage.values():
             bench.say(f"simulated {figure}")
         levels = self._by_level(trial, value, self._best(said[OUTCOME]), data)
@@ -123,7 +128,7 @@ class Treatment:
             *evidence_report.by_level(levels),
             report.average_effects(effects, predicted, unit=self.unit, reference=reference, miss=miss),
             self._effects_hold(trial, said[EFFECT]),
-            report.intervals_hold(coverage, level=self.confidence_level),
+            report.intervals_hold(coverage, learner, level=self.confidence_level),
             *evidence_report.robustness(self._robustness(model, trial, data), unit=self.unit),
         )
         return Trained(

@@ -100,7 +100,7 @@ def test_the_layer_says_what_the_learner_does_also_when_it_was_saved(tmp_path: A
     import keras  # noqa: PLC0415
 
     random = np.random.default_rng(5)
-    learner = Learner(coefficients=random.normal(size=(41, 4, 6)))
+    learner = Learner(coefficients=random.normal(size=(41, 4, 6)), effect_stretch=1.5)
     features = random.normal(size=(9, 5)).astype(np.float32)
     given = keras.Input((5,), name="features")
     model = keras.Model(given, meta_learner.as_layer(learner, reference=0, confidence_level=0.9)(given))
@@ -111,8 +111,19 @@ def test_the_layer_says_what_the_learner_does_also_when_it_was_saved(tmp_path: A
 
     outcomes = learner.outcomes(features)
     assert np.asarray(answer["outcome"]) == pytest.approx(outcomes[0], abs=1e-5)
-    assert np.asarray(answer["outcome_lower"]) == pytest.approx(np.quantile(outcomes[1:], 0.05, axis=0), abs=1e-5)
-    assert np.asarray(answer["outcome_upper"]) == pytest.approx(np.quantile(outcomes[1:], 0.95, axis=0), abs=1e-5)
+    # What the answer is, is in its interval.
+    assert np.asarray(answer["outcome_lower"]) == pytest.approx(np.quantile(outcomes[1:], 0.05, axis=0).clip(max=outcomes[0]), abs=1e-5)
+    assert np.asarray(answer["outcome_upper"]) == pytest.approx(np.quantile(outcomes[1:], 0.95, axis=0).clip(min=outcomes[0]), abs=1e-5)
+    effects = outcomes - outcomes[..., :1]
+    wider = effects[0] + 1.5 * (np.quantile(effects[1:], 0.95, axis=0) - effects[0])
+    assert np.asarray(answer["effect"]) == pytest.approx(effects[0], abs=1e-5)
+    assert np.asarray(answer["effect_upper"]) == pytest.approx(np.maximum(wider, effects[0]), abs=1e-5)
+
+
+@pytest.mark.parametrize("stretch", [0.9, np.inf, np.nan])
+def test_no_interval_is_narrower_than_the_resamples(stretch: float) -> None:
+    with pytest.raises(ValueError, match="effect_stretch: 1 or more"):
+        Learner(coefficients=np.zeros((2, 2, 2)), effect_stretch=stretch)
 
 
 def test_an_option_that_hardly_anybody_was_given_cant_be_learnt(trial: Trial) -> None:
