@@ -169,8 +169,9 @@ class Model:
             return servable
         former = self.serving.get(version)
         self.serving = {**self.serving, version: servable}
-        self.history[version] = VersionStatus(state=AVAILABLE)
+        # Before the state, which is read without the lock: whoever sees it AVAILABLE finds it by its labels, too.
         self.settle_labels()
+        self.history[version] = VersionStatus(state=AVAILABLE)
         return former
 
     def not_loaded(self, version: int, *, folder: Path, error: ServingError, files: Fingerprint, retries: Retries, now: float) -> None:

@@ -163,7 +163,7 @@ def send(gateway: Running, method: str, request: bytes, metadata: Any) -> None:
 
 
 # The gateway and its model server are the same for every example: what one leaves behind the next one meets, as in production.
-FUZZ = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.parametrize("method", VALID)

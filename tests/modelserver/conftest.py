@@ -129,7 +129,7 @@ def run() -> Callable[..., Outputs]:
 def wait_until() -> Callable[..., None]:
     """Polls a condition until it holds; fails at the deadline."""
 
-    def wait(condition: Callable[[], bool], *, seconds: float = 30.0) -> None:
+    def wait(condition: Callable[[], bool], *, seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"not within {seconds} s"
@@ -156,7 +156,7 @@ class Server:
     def log(self) -> str:
         return self._log_file.read_text(encoding="utf-8")
 
-    def predict(self, model: str, *, signature: str = "", timeout: float = 20.0, **inputs: Any) -> predict_pb2.PredictResponse:
+    def predict(self, model: str, *, signature: str = "", timeout: float = 60.0, **inputs: Any) -> predict_pb2.PredictResponse:
         return self.prediction.Predict(self.request(model, signature=signature, **inputs), timeout=timeout)
 
     @staticmethod
@@ -173,7 +173,7 @@ class Server:
         request = get_model_status_pb2.GetModelStatusRequest()
         request.model_spec.name = model
         try:
-            reply = self.models.GetModelStatus(request, timeout=20, wait_for_ready=True)
+            reply = self.models.GetModelStatus(request, timeout=60, wait_for_ready=True)
         except grpc.RpcError:
             return {}
         return {row.version: get_model_status_pb2.ModelVersionStatus.State.Name(row.state) for row in reply.model_version_status}

@@ -312,7 +312,7 @@ def test_a_request_by_itself_has_tensorflows_answer_bit_for_bit(models: tuple[Mo
     signature = data.draw(st.sampled_from(model.signatures), label="signature")
     inputs, encodings = data.draw(questions(signature), label="inputs")
 
-    reply = stub.Predict(_request(model, signature, inputs, encodings), timeout=20)
+    reply = stub.Predict(_request(model, signature, inputs, encodings), timeout=60)
 
     got = {alias: _bits(_decode(proto)) for alias, proto in reply.outputs.items()}
     assert got == {alias: _bits(array) for alias, array in _expected(model, signature, inputs).items()}
@@ -327,7 +327,7 @@ def test_requests_that_come_at_once_each_have_tensorflows_answer(models: tuple[M
         signature = data.draw(st.sampled_from(model.signatures))
         asked.append((signature, *data.draw(questions(signature, rows=data.draw(st.integers(0, 5))))))
 
-    calls = [stub.Predict.future(_request(model, signature, inputs, encodings), timeout=20) for signature, inputs, encodings in asked]
+    calls = [stub.Predict.future(_request(model, signature, inputs, encodings), timeout=60) for signature, inputs, encodings in asked]
 
     for call, (signature, inputs, _) in zip(calls, asked, strict=True):
         outputs = call.result().outputs
@@ -337,13 +337,16 @@ def test_requests_that_come_at_once_each_have_tensorflows_answer(models: tuple[M
             _assert_close(_decode(outputs[alias]), array)
 
 
-def test_requests_that_come_at_once_are_run_together(models: tuple[Model, ...], stub: Any) -> None:
+def test_requests_that_come_at_once_are_run_together(models: tuple[Model, ...], stub: Any, wait_until: Callable[..., None]) -> None:
     signature = Signature(key=TOGETHER, inputs={"x": tf.TensorSpec([None], tf.float32)}, defaults={})
     request = _request(models[-1], signature, {"x": np.ones(1, np.float32)}, {"x": "content"})
 
-    calls = [stub.Predict.future(request, timeout=20) for _ in range(16)]
+    def most_rows() -> int:
+        calls = [stub.Predict.future(request, timeout=60) for _ in range(16)]
+        return max(int(_decode(call.result().outputs["rows"])[0]) for call in calls)
 
-    assert max(int(_decode(call.result().outputs["rows"])[0]) for call in calls) > 1
+    # On a busy machine sixteen may come one by one; not each time.
+    wait_until(lambda: most_rows() > 1)
 
 
 def _assert_close(got: Array, wanted: Array) -> None:

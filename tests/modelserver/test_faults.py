@@ -152,9 +152,18 @@ def test_after_all_that_a_whole_version_is_served(host: Host, wait_until: Wait) 
     wait_until(lambda: errors(host.server, "m").get(500) == ("AVAILABLE", 0))
 
 
-def test_killed_while_it_loads_it_serves_when_it_is_back(start: Start, publish: Publish, tmp_path: Path, floats: Floats, wait_until: Wait) -> None:
-    for version in range(1, 9):
+def test_killed_while_it_loads_it_serves_when_it_is_back(
+    start: Start, publish: Publish, tmp_path: Path, wait_until: Wait, records: Callable[..., bytes]
+) -> None:
+    begun, pipe = tmp_path / "begun", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    log = prediction_log_pb2.PredictionLog()
+    log.predict_log.request.inputs["begun"].CopyFrom(tf.make_tensor_proto(str(begun)))
+    log.predict_log.request.inputs["held_by"].CopyFrom(tf.make_tensor_proto(str(pipe)))
+    # Loaded from the newest to the oldest: of the one in the middle the warm-up is held.
+    for version in (1, 3):
         publish("conv", tmp_path / "m", version)
+    publish("held", tmp_path / "m", 2, warm_up=records(log))
     (tmp_path / "models.config").write_text(
         f'model_config_list {{ config {{ name: "m" base_path: "{tmp_path / "m"}" model_platform: "tensorflow" '
         "model_version_policy { all {} } } }",
@@ -162,14 +171,17 @@ def test_killed_while_it_loads_it_serves_when_it_is_back(start: Start, publish: 
     )
     flags = (f"--model_config_file={tmp_path / 'models.config'}", POLL)
     killed = start(*flags)
-    wait_until(lambda: "LOADING" in killed.states("m").values())
+    wait_until(begun.exists)
+    states = killed.states("m")
 
     killed.process.kill()
-    publish("half_plus_two", tmp_path / "m", 9)
-    restarted = start(*flags, available=tuple(("m", version) for version in range(1, 10)))
+    publish("half_plus_two", tmp_path / "m", 4)
+    threading.Thread(target=pipe.read_bytes, daemon=True).start()
+    restarted = start(*flags, available=tuple(("m", version) for version in range(1, 5)))
 
+    assert states == {3: "AVAILABLE", 2: "LOADING", 1: "START"}
     assert killed.process.poll() == -signal.SIGKILL
-    assert list(restarted.predict("m", x=floats(2)).outputs["y"].float_val) == [3.0]
+    assert list(restarted.predict("m", x=np.array([2], np.float32)).outputs["y"].float_val) == [3.0]
 
 
 def test_killed_while_it_answers_and_reloads_it_serves_when_it_is_back(start: Start, publish: Publish, tmp_path: Path, wait_until: Wait) -> None:

@@ -292,14 +292,14 @@ def test_no_rows_of_a_size_beyond_all_memory_are_refused_by_the_graph_alone(serv
     """Some kernels refuse no rows, and are then given one; that one mustn't be made of whatever size is asked for."""
     request = server.request("conv")
     request.inputs["images"].CopyFrom(tf.make_tensor_proto(np.zeros((0, 28, 28, 1), np.float32)))
-    answered = server.prediction.Predict(request, timeout=20)
+    answered = server.prediction.Predict(request, timeout=60)
     request = server.request("volumes", signature="any_rank")
     request.inputs["x"].CopyFrom(tensor_pb2.TensorProto(dtype=types_pb2.DT_FLOAT))
     for size in (0, 1 << 20, 1 << 20, 3):
         request.inputs["x"].tensor_shape.dim.add(size=size)
 
     with pytest.raises(grpc.RpcError) as caught:
-        server.prediction.Predict(request, timeout=20)
+        server.prediction.Predict(request, timeout=60)
 
     call: Any = caught.value
     assert tf.make_ndarray(answered.outputs["probabilities"]).shape == (0, 10)

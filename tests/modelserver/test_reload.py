@@ -42,7 +42,7 @@ class Client:
     def reload(self, *entries: model_server_config_pb2.ModelConfig | str, timeout: float = 30.0) -> model_management_pb2.ReloadConfigResponse:
         return self.server.models.HandleReloadConfigRequest(self.request(*entries), timeout=timeout)
 
-    def begin(self, *entries: model_server_config_pb2.ModelConfig | str, timeout: float = 60.0) -> Any:
+    def begin(self, *entries: model_server_config_pb2.ModelConfig | str, timeout: float = 250.0) -> Any:
         return self.server.models.HandleReloadConfigRequest.future(self.request(*entries), timeout=timeout)
 
     def begin_in_order(self, wait_until: Wait, *lists: list[str]) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[3]
-MODELS = ("half_plus_two", "several", "echo", "types", "text", "examples", "counter")
+MODELS = ("half_plus_two", "several", "echo", "types", "text", "examples", "counter", "held")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ def ask_at(port: int) -> Ask:
     """Asks the server at that port; a body that is a dictionary or a list is sent as JSON."""
 
     def ask(path: str, body: Any = None, *, method: str = "", headers: Mapping[str, str] | None = None) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=250)
         try:
             sent = json.dumps(body).encode() if isinstance(body, dict | list) else body
             connection.request(method or ("GET" if body is None else "POST"), path, sent, dict(headers or {}))

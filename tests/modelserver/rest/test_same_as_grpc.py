@@ -26,7 +26,7 @@ DTYPES = {
     "uint64": np.uint64,
     "bool": np.bool_,
 }
-PROPERTY = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PROPERTY = settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 
 def over_grpc(server: Any, signature: str, array: Any) -> Any:

@@ -3,11 +3,14 @@
 import gzip
 import http.client
 import json
+import os
+import signal
 import socket
 import threading
-import time
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -19,9 +22,8 @@ from modelserver.rest.server import Options, RestServer
 from tests.modelserver.rest.conftest import Answer, Ask, ask_at, rest_port
 
 HALF = "/v1/models/half_plus_two:predict"
+HELD = "/v1/models/held:predict"
 CORS = ("Access-Control-Allow-Origin", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers")
-# As many steps as take a good part of a second.
-SLOW = 60_000
 
 
 def half_of(answer: Answer) -> Any:
@@ -169,27 +171,31 @@ def hurried(new_server: Callable[..., Any], models_file: Any) -> Any:
     """A server with one thread for REST, which has half a second for a call."""
     server = new_server(
         f"--model_config_file={models_file}", "--rest_api_port=-1", "--rest_api_num_threads=1", "--rest_api_timeout_in_ms=500",
-        available=(("several", 1), ("half_plus_two", 1)),
+        available=(("held", 1), ("half_plus_two", 1)),
     )  # fmt: skip
     yield server
     server.end()
 
 
-def test_a_call_whose_time_is_up_is_a_504_and_one_that_waits_isnt_run(hurried: Any) -> None:
+def test_a_call_whose_time_is_up_is_a_504_and_one_that_waits_isnt_run(hurried: Any, tmp_path: Path, wait_until: Callable[..., None]) -> None:
     ask = ask_at(rest_port(hurried.log()))
-    slow = {"signature_name": "slow", "inputs": 10 * SLOW}
-    answers: list[Answer] = []
-    threads = [threading.Thread(target=lambda: answers.append(ask("/v1/models/several:predict", slow))) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    pipes = [tmp_path / f"pipe{number}" for number in range(8)]
+    for pipe in pipes:
+        os.mkfifo(pipe)
+
+    def ask_one(pipe: Path) -> Answer:
+        return ask(HELD, {"inputs": {"begun": f"{pipe}.begun", "held_by": str(pipe)}})
+
+    with ThreadPoolExecutor(len(pipes)) as pool:
+        answers = list(pool.map(ask_one, pipes))
+    readers = [os.open(pipe, os.O_RDONLY | os.O_NONBLOCK) for pipe in pipes]
+    wait_until(lambda: ask(HALF, {"instances": [2]}).status == 200)
+    for reader in readers:
+        os.close(reader)
 
     assert {(answer.status, answer.error) for answer in answers} == {(504, "Timed out waiting for notification")}
-    # Had all of them been run, the only thread would be busy with them now.
-    deadline = time.monotonic() + 30
-    while ask(HALF, {"instances": [2]}).status != 200:
-        assert time.monotonic() < deadline
+    # The one that the only thread had in hand; it took on none of the others.
+    assert len(list(tmp_path.glob("*.begun"))) <= 1
 
 
 def test_without_the_flag_there_are_neither_cors_headers_nor_metrics(hurried: Any) -> None:
@@ -199,18 +205,23 @@ def test_without_the_flag_there_are_neither_cors_headers_nor_metrics(hurried: An
     assert ask("/monitoring/prometheus/metrics").status == 404
 
 
-def test_sigterm_answers_what_rest_has_taken_on(new_server: Callable[..., Any], models_file: Any) -> None:
-    server = new_server(f"--model_config_file={models_file}", "--rest_api_port=-1", available=(("several", 1),))
-    port = rest_port(server.log())
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request("POST", "/v1/models/several:predict", json.dumps({"signature_name": "slow", "inputs": SLOW}))
-    # An answer on another connection shows that the first request has arrived: the loop takes them in order.
-    assert ask_at(port)("/v1/models/several").status == 200
+def test_sigterm_answers_what_rest_has_taken_on(
+    new_server: Callable[..., Any], models_file: Any, tmp_path: Path, wait_until: Callable[..., None]
+) -> None:
+    server = new_server(f"--model_config_file={models_file}", "--rest_api_port=-1", available=(("held", 1),))
+    begun, pipe = tmp_path / "begun", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    connection = http.client.HTTPConnection("127.0.0.1", rest_port(server.log()), timeout=60)
+    connection.request("POST", HELD, json.dumps({"inputs": {"begun": str(begun), "held_by": str(pipe)}}))
+    wait_until(begun.exists)
 
+    os.kill(server.process.pid, signal.SIGTERM)
+    wait_until(lambda: '"stopping"' in server.log())
+    threading.Thread(target=pipe.read_bytes, daemon=True).start()
     status = server.process.stop()
 
     reply = connection.getresponse()
-    assert (reply.status, json.loads(reply.read())) == (200, {"outputs": SLOW})
+    assert (reply.status, json.loads(reply.read())) == (200, {"outputs": True})
     assert status == 0
     connection.close()
 
