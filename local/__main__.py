@@ -12,7 +12,8 @@ from local.stack import Stack
 from medserve import Client
 
 _LOOK_SECONDS = 0.5
-_ENDING = (signal.SIGINT, signal.SIGTERM)
+# The last is of a terminal that is closed.
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _say(step: int, message: str) -> None:
@@ -84,7 +85,9 @@ def main() -> int:
     commands.add_parser("demo", help="end after the answers: with 1 where one failed")
     arguments = parser.parse_args()
     for number in _ENDING:
-        signal.signal(number, _interrupt)
+        # `nohup` has it ignored.
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     try:
         return run(keep_serving=arguments.command == "run", port=getattr(arguments, "port", 0))
     except (StartError, prepare.PreparationError) as error:

@@ -81,7 +81,7 @@ def test_a_second_run_trains_nothing_and_leaves_no_process(home: Path) -> None:
     assert servers_of(home) == []
 
 
-@pytest.mark.parametrize("numbers", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGTERM, signal.SIGINT, signal.SIGTERM]])
+@pytest.mark.parametrize("numbers", [[signal.SIGINT], [signal.SIGHUP], [signal.SIGTERM, signal.SIGINT, signal.SIGTERM]])
 def test_run_serves_until_it_is_told_to_stop_and_then_ends_everything(home: Path, serving: Serving, numbers: list[signal.Signals]) -> None:
     process, commands = serving
 
