@@ -169,7 +169,7 @@ def test_what_the_gateway_needs_or_has_not_seen_stays(stack: "Stack", medserve: 
 
 
 def test_without_a_gateway_nothing_is_retired(medserve: Medserve, root: Path) -> None:
-    done = medserve("repository", "retire", root, "digits", 1, "--target", "127.0.0.1:1", "--timeout-seconds", "2")
+    done = medserve("repository", "retire", root, "digits", 1, "--target", "127.0.0.1:1", "--timeout-seconds", "60")
 
     assert done.returncode == 1
     assert "UNAVAILABLE" in done.stderr
