@@ -120,7 +120,7 @@ ECG = (("I", "mV", [0.0, 1.0]), ("II", "mV", [0.0, 1.0]))
 # Ways to call.
 
 
-def infer(model: str = "record", *, key: str | None = "full", timeout: float | None = 10, request_id: str = "", **inputs: Any) -> Send:
+def infer(model: str = "record", *, key: str | None = "full", timeout: float | None = 60, request_id: str = "", **inputs: Any) -> Send:
     """Calls Infer; `version` and `label` choose, other names are inputs."""
     selector = {name: inputs.pop(name) for name in ("version", "version_label") if name in inputs}
     request = inference_pb2.InferRequest(model=inference_pb2.ModelSelector(name=model, **selector), inputs=inputs)
@@ -153,12 +153,12 @@ def predict_request(
     return request
 
 
-def predict(model: str = "record", *, key: str | None = "full", timeout: float | None = 10, **changes: Any) -> Send:
+def predict(model: str = "record", *, key: str | None = "full", timeout: float | None = 60, **changes: Any) -> Send:
     request = predict_request(model, **changes)
     return lambda gateway: gateway.prediction.Predict(request, metadata=gateway.metadata(key) if key else (), timeout=timeout)
 
 
-def raw(method: str, request: bytes, key: str | None = "full", timeout: float | None = 10) -> Send:
+def raw(method: str, request: bytes, key: str | None = "full", timeout: float | None = 60) -> Send:
     content: Any = request
     return lambda gateway: gateway.channel.unary_unary(method)(content, metadata=gateway.metadata(key) if key else (), timeout=timeout)
 
@@ -203,27 +203,27 @@ NAMED_BY = {"Classify": "model_spec.name", "Regress": "model_spec.name", "MultiI
 
 def with_authorization(value: str) -> Send:
     request = inference_pb2.InferRequest()
-    return lambda gateway: gateway.inference.Infer(request, metadata=(("authorization", value),), timeout=10)
+    return lambda gateway: gateway.inference.Infer(request, metadata=(("authorization", value),), timeout=60)
 
 
 def get_model(name: str, key: str = "full") -> Send:
-    return lambda gateway: gateway.catalog.GetModel(catalog_pb2.GetModelRequest(name=name), metadata=gateway.metadata(key), timeout=10)
+    return lambda gateway: gateway.catalog.GetModel(catalog_pb2.GetModelRequest(name=name), metadata=gateway.metadata(key), timeout=60)
 
 
 def list_models(**fields: Any) -> Send:
-    return lambda gateway: gateway.catalog.ListModels(catalog_pb2.ListModelsRequest(**fields), metadata=gateway.metadata(), timeout=10)
+    return lambda gateway: gateway.catalog.ListModels(catalog_pb2.ListModelsRequest(**fields), metadata=gateway.metadata(), timeout=60)
 
 
 def get_status(key: str) -> Send:
     request = get_model_status_pb2.GetModelStatusRequest()
     request.model_spec.name = "record"
-    return lambda gateway: gateway.models.GetModelStatus(request, metadata=gateway.metadata(key), timeout=10)
+    return lambda gateway: gateway.models.GetModelStatus(request, metadata=gateway.metadata(key), timeout=60)
 
 
 def get_metadata(key: str) -> Send:
     request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
     request.model_spec.name = "record"
-    return lambda gateway: gateway.prediction.GetModelMetadata(request, metadata=gateway.metadata(key), timeout=10)
+    return lambda gateway: gateway.prediction.GetModelMetadata(request, metadata=gateway.metadata(key), timeout=60)
 
 
 # Ways for the model server to misbehave.
@@ -243,7 +243,7 @@ def slow(peer: Peer) -> Script:
     def answer(_: bytes, context: grpc.ServicerContext) -> bytes:
         ended = Event()
         if context.add_callback(ended.set):
-            ended.wait(30)
+            ended.wait(60)
         return peer.answer([0.25, 0.75])
 
     return answer

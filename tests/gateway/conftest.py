@@ -80,7 +80,7 @@ PROBABILITIES = {
 }  # fmt: skip
 
 
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
     """What the condition gives once it gives something. Fails after the time."""
     until = time.monotonic() + seconds
     while True:
@@ -282,7 +282,7 @@ class Running:
 
     @property
     def metrics(self) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=60) as response:
             return str(response.read(), "utf-8")
 
     def written(self) -> str:
@@ -299,7 +299,7 @@ class Running:
         request = inference_pb2.InferRequest(model=inference_pb2.ModelSelector(name="no-such-model"))
         request.context.request_id = f"mark-{uuid.uuid4()}"
         with pytest.raises(grpc.RpcError):
-            self.inference.Infer(request, metadata=self.metadata(), timeout=10)
+            self.inference.Infer(request, metadata=self.metadata(), timeout=60)
 
         def position() -> int | None:
             ids = [event["request_id"] for event in self.audit]

@@ -180,17 +180,21 @@ def test_a_disk_that_stays_full_ends_the_closing_and_is_said(file: Path, secret_
 def test_while_the_disk_is_far_behind_there_is_no_room_and_taking_on_never_waits(
     file: Path, secret_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stalled, real = threading.Event(), os.write
+    reached, stalled, real = threading.Event(), threading.Event(), os.write
 
     def write(descriptor: int, content: bytes) -> int:
-        stalled.wait(30)
+        reached.set()
+        stalled.wait(60)
         return real(descriptor, content)
 
     monkeypatch.setattr("gateway.audit.MAX_QUEUED_EVENTS", 10)
     audited = AuditLog(file, secret_file)
     monkeypatch.setattr("gateway.audit.os.write", write)
     had_room = audited.has_room
-    for number in range(50):
+    record(audited, numbered(0))
+    # The disk has the first one in hand: the others wait behind it.
+    assert reached.wait(60)
+    for number in range(1, 50):
         record(audited, numbered(number))
     has_room = audited.has_room
     stalled.set()

@@ -47,13 +47,13 @@ server.wait_for_termination()
 def infer(gateway: Running) -> Any:
     tensor = tensor_pb2.Tensor(data_type=tensor_pb2.DATA_TYPE_FLOAT32, shape=[3], content=np.zeros(3, np.float32).tobytes())
     request = inference_pb2.InferRequest(model=inference_pb2.ModelSelector(name="record"), inputs={"x": input_pb2.Input(tensor=tensor)})
-    return gateway.inference.Infer(request, metadata=gateway.metadata(), timeout=10)
+    return gateway.inference.Infer(request, metadata=gateway.metadata(), timeout=60)
 
 
 def predict(gateway: Running) -> Any:
     request = predict_pb2.PredictRequest()
     request.model_spec.name = "record"
-    return gateway.prediction.Predict(request, metadata=gateway.metadata(), timeout=10)
+    return gateway.prediction.Predict(request, metadata=gateway.metadata(), timeout=60)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_call_whose_model_server_is_killed_is_unavailable_and_the_next_one_aft
         with pytest.raises(grpc.RpcError) as caught:
             call(gateway)
 
-        assert process.wait(10) == -9
+        assert process.wait(60) == -9
 
     error: Any = caught.value
     details = dict(error.trailing_metadata())["grpc-status-details-bin"]

@@ -511,7 +511,7 @@ def test_one_call_more_than_a_tenant_may_have_is_refused(gateway: Running, peer:
 
     def wait(_: bytes, __: grpc.ServicerContext) -> bytes:
         arrived.release()
-        go.wait(30)
+        go.wait(60)
         return peer.answer([0.25, 0.75])
 
     peer.script["Predict"] = wait
@@ -519,11 +519,11 @@ def test_one_call_more_than_a_tenant_may_have_is_refused(gateway: Running, peer:
     with ThreadPoolExecutor(4) as pool:
         try:
             under_way = [pool.submit(infer(**GOOD), gateway) for _ in range(4)]
-            assert all(arrived.acquire(timeout=10) for _ in under_way)
+            assert all(arrived.acquire(timeout=60) for _ in under_way)
             check(gateway, too_many, poll)
         finally:
             go.set()
-        assert all(call.result(10).findings for call in under_way)
+        assert all(call.result(60).findings for call in under_way)
 
     good_calls(gateway)
 

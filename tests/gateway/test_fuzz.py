@@ -27,7 +27,7 @@ from medserve.v1 import catalog_pb2, inference_pb2, tensor_pb2
 if TYPE_CHECKING:
     from tests.gateway.conftest import Peer, Running
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 def infer_requests() -> list[bytes]:

@@ -50,7 +50,7 @@ class Watched(Preprocessor):
 
     def prepare(self, manifest: Manifest, item: Item) -> Prepared:
         self.threads.append(threading.current_thread().name)
-        self.go.wait(30)
+        self.go.wait(60)
         return super().prepare(manifest, item)
 
 

@@ -18,7 +18,7 @@ def metrics() -> Iterator[Metrics]:
 
 def read(metrics: Metrics) -> str:
     port = metrics.serve("127.0.0.1", 0)
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as response:
         return str(response.read(), "utf-8")
 
 

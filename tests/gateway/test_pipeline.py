@@ -161,7 +161,7 @@ def test_while_nothing_can_be_recorded_no_call_is_taken_on_and_nobody_waits(benc
     go, real = threading.Event(), os.write
 
     def write(descriptor: int, content: bytes) -> int:
-        go.wait(30)
+        go.wait(60)
         return real(descriptor, content)
 
     monkeypatch.setattr("gateway.audit.MAX_QUEUED_EVENTS", 3)

@@ -65,19 +65,19 @@ def test_it_starts_without_a_model_server_and_finds_it_when_it_comes(
     health: Any = health_pb2_grpc.HealthStub(gateway.channel)
 
     def serves(name: str) -> bool:
-        reply = health.Check(health_pb2.HealthCheckRequest(service=name), timeout=10)
+        reply = health.Check(health_pb2.HealthCheckRequest(service=name), timeout=60)
         return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
 
     assert not serves("")
     assert not serves("record")
     assert "medserve_gateway_backend_up 0.0" in gateway.metrics
-    listed = gateway.catalog.ListModels(catalog_pb2.ListModelsRequest(), metadata=gateway.metadata(), timeout=10)
+    listed = gateway.catalog.ListModels(catalog_pb2.ListModelsRequest(), metadata=gateway.metadata(), timeout=60)
     assert [(model.name, model.ready) for model in listed.models] == [(name, False) for name in ("bedside", "clinic", "digits", "ecg", "record")]
 
     gone_peer.start()
 
     poll(lambda: serves("") and serves("record"), "the model server is found")
-    assert gateway.inference.Infer(infer_request(), metadata=gateway.metadata(), timeout=10).findings
+    assert gateway.inference.Infer(infer_request(), metadata=gateway.metadata(), timeout=60).findings
     assert "medserve_gateway_backend_up 1.0" in gateway.metrics
 
 
@@ -87,9 +87,9 @@ def test_it_starts_though_the_model_server_answers_nonsense(start_gateway: Calla
     gateway = start_gateway(peer.address)
 
     health: Any = health_pb2_grpc.HealthStub(gateway.channel)
-    assert health.Check(health_pb2.HealthCheckRequest(), timeout=10).status == health_pb2.HealthCheckResponse.SERVING
-    assert health.Check(health_pb2.HealthCheckRequest(service="record"), timeout=10).status == health_pb2.HealthCheckResponse.NOT_SERVING
-    assert gateway.inference.Infer(infer_request(), metadata=gateway.metadata(), timeout=10).findings
+    assert health.Check(health_pb2.HealthCheckRequest(), timeout=60).status == health_pb2.HealthCheckResponse.SERVING
+    assert health.Check(health_pb2.HealthCheckRequest(service="record"), timeout=60).status == health_pb2.HealthCheckResponse.NOT_SERVING
+    assert gateway.inference.Infer(infer_request(), metadata=gateway.metadata(), timeout=60).findings
 
 
 def test_what_is_published_later_is_served_with_no_restart(
@@ -106,7 +106,7 @@ def test_what_is_published_later_is_served_with_no_restart(
 
     def answered() -> Any:
         try:
-            return gateway.inference.Infer(infer_request("fresh"), metadata=gateway.metadata(), timeout=10).findings
+            return gateway.inference.Infer(infer_request("fresh"), metadata=gateway.metadata(), timeout=60).findings
         except grpc.RpcError:
             return None
 
@@ -175,7 +175,7 @@ class Slow:
 
     def __call__(self, _: bytes, __: grpc.ServicerContext) -> bytes:
         self.reached.set()
-        self.go.wait(30)
+        self.go.wait(60)
         return self.peer.answer([0.25, 0.75])
 
 
@@ -194,21 +194,21 @@ def test_an_accepted_call_is_answered_and_audited_and_a_new_one_is_sent_elsewher
     gateway = start_gateway(peer.address)
     health: Any = health_pb2_grpc.HealthStub(gateway.channel)
     with ThreadPoolExecutor(1) as pool:
-        accepted = pool.submit(gateway.inference.Infer, infer_request(request_id="accepted"), metadata=gateway.metadata(), timeout=30)
-        assert slow.reached.wait(10)
+        accepted = pool.submit(gateway.inference.Infer, infer_request(request_id="accepted"), metadata=gateway.metadata(), timeout=60)
+        assert slow.reached.wait(60)
 
         gateway.process.send_signal(number)
 
         def is_stopping() -> bool:
-            reply = health.Check(health_pb2.HealthCheckRequest(), timeout=10)
+            reply = health.Check(health_pb2.HealthCheckRequest(), timeout=60)
             return bool(reply.status == health_pb2.HealthCheckResponse.NOT_SERVING)
 
         poll(is_stopping, "health says that it is stopping")
         with pytest.raises(grpc.RpcError) as caught:
-            gateway.inference.Infer(infer_request(request_id="late"), metadata=gateway.metadata(), timeout=10)
+            gateway.inference.Infer(infer_request(request_id="late"), metadata=gateway.metadata(), timeout=60)
         slow.go.set()
-        assert accepted.result(30).findings
-    assert gateway.process.wait(30) == 0
+        assert accepted.result(60).findings
+    assert gateway.process.wait(60) == 0
 
     error: Any = caught.value
     assert error.code() is grpc.StatusCode.UNAVAILABLE
@@ -225,13 +225,13 @@ def test_many_calls_under_way_are_all_answered_when_it_is_told_to_stop(start_gat
     def count(_: bytes, __: grpc.ServicerContext) -> bytes:
         nonlocal sent
         sent += 1
-        if sent == 100:
+        if sent >= 100:
             enough.set()
         return peer.answer([0.25, 0.75])
 
     def call(number: int) -> str:
         try:
-            gateway.inference.Infer(infer_request(request_id=f"r-{number}"), metadata=gateway.metadata(), timeout=30)
+            gateway.inference.Infer(infer_request(request_id=f"r-{number}"), metadata=gateway.metadata(), timeout=60)
         except grpc.RpcError as error:
             failed: Any = error
             return str(failed.code().name)
@@ -240,10 +240,10 @@ def test_many_calls_under_way_are_all_answered_when_it_is_told_to_stop(start_gat
     peer.script["Predict"] = count
     with ThreadPoolExecutor(8) as pool:
         calls = [pool.submit(call, number) for number in range(2000)]
-        assert enough.wait(20)
+        assert enough.wait(60)
         gateway.process.send_signal(signal.SIGTERM)
         codes = [future.result() for future in calls]
-    assert gateway.process.wait(30) == 0
+    assert gateway.process.wait(60) == 0
 
     answered = codes.count("OK")
     # gRPC's core answers CANCELLED to what comes between the end of listening and the caller's hearing of it. None of those was accepted.
@@ -257,12 +257,12 @@ def test_many_calls_under_way_are_all_answered_when_it_is_told_to_stop(start_gat
 def test_a_call_that_takes_longer_than_the_draining_is_cut_off_and_audited(start_gateway: Callable[..., Running], peer: Peer, slow: Slow) -> None:
     gateway = start_gateway(peer.address, "drain_seconds=0")
     with ThreadPoolExecutor(1) as pool:
-        cut = pool.submit(gateway.inference.Infer, infer_request(request_id="cut"), metadata=gateway.metadata(), timeout=30)
-        assert slow.reached.wait(10)
+        cut = pool.submit(gateway.inference.Infer, infer_request(request_id="cut"), metadata=gateway.metadata(), timeout=60)
+        assert slow.reached.wait(60)
 
         assert gateway.terminate() == 0
         slow.go.set()
-        assert isinstance(cut.exception(30), grpc.RpcError)
+        assert isinstance(cut.exception(60), grpc.RpcError)
 
     assert [(event["request_id"], event["code"]) for event in gateway.audit] == [("cut", "CANCELLED")]
     assert '"calls cut off"' in gateway.log
@@ -279,7 +279,7 @@ def test_whoever_watches_health_does_not_hold_it_up(start_gateway: Callable[...,
 
 def test_stopping_leaves_no_log_of_a_defect(start_gateway: Callable[..., Running], peer: Peer) -> None:
     gateway = start_gateway(peer.address)
-    gateway.inference.Infer(infer_request(), metadata=gateway.metadata(), timeout=10)
+    gateway.inference.Infer(infer_request(), metadata=gateway.metadata(), timeout=60)
 
     assert gateway.terminate() == 0
 

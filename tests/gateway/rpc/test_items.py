@@ -47,7 +47,7 @@ def request_of(method: str, model: str = "record", *, version: int | None = None
 
 
 def call(gateway: Running, method: str, request: Any, key: str = "full") -> Any:
-    return getattr(gateway.prediction, method)(request, metadata=gateway.metadata(key), timeout=30)
+    return getattr(gateway.prediction, method)(request, metadata=gateway.metadata(key), timeout=60)
 
 
 @pytest.mark.parametrize("selected", [{}, {"version": 1}, {"labels": ("theirs", "")}], ids=["none", "version", "label of the model server's"])
@@ -62,7 +62,7 @@ def test_where_the_gateway_chooses_no_version_a_request_arrives_as_the_bytes_tha
     content: Any = items.SerializeToString() + request.SerializeToString()
     peer.script[method] = lambda _, __: b""
 
-    gateway.channel.unary_unary(f"/tensorflow.serving.PredictionService/{method}")(content, metadata=gateway.metadata(), timeout=10)
+    gateway.channel.unary_unary(f"/tensorflow.serving.PredictionService/{method}")(content, metadata=gateway.metadata(), timeout=60)
 
     assert peer.last(method) == content
 
@@ -150,7 +150,7 @@ def test_items_that_are_none_are_the_model_servers_to_refuse(gateway: Running, p
 
     with pytest.raises(grpc.RpcError) as caught:
         gateway.channel.unary_unary(f"/tensorflow.serving.PredictionService/{method}")(
-            request.SerializeToString() + items, metadata=gateway.metadata(), timeout=10
+            request.SerializeToString() + items, metadata=gateway.metadata(), timeout=60
         )
 
     error: Any = caught.value
@@ -183,7 +183,7 @@ def test_an_answer_that_does_not_say_who_answered_passes_and_is_audited_without(
     before = gateway.mark()
 
     answer: Any = gateway.channel.unary_unary(f"/tensorflow.serving.PredictionService/{method}")(
-        request_of(method).SerializeToString(), metadata=gateway.metadata(), timeout=10
+        request_of(method).SerializeToString(), metadata=gateway.metadata(), timeout=60
     )
 
     (event,) = poll(lambda: gateway.audit[before:], "the call in the audit")

@@ -34,7 +34,7 @@ def reload(gateway: Running, request: Any, *, key: str = "operator", timeout: fl
 def status(gateway: Running) -> Any:
     request = get_model_status_pb2.GetModelStatusRequest()
     request.model_spec.name = "record"
-    return gateway.models.GetModelStatus(request, metadata=gateway.metadata(), timeout=10)
+    return gateway.models.GetModelStatus(request, metadata=gateway.metadata(), timeout=60)
 
 
 def test_a_list_arrives_as_the_bytes_that_it_was_sent_as_and_the_answer_comes_back(gateway: Running, peer: Peer) -> None:
@@ -51,7 +51,7 @@ def test_a_list_arrives_as_the_bytes_that_it_was_sent_as_and_the_answer_comes_ba
 
 @pytest.mark.parametrize("content", [b"", bytes.fromhex("0a00"), bytes.fromhex("0a02" + "0a00"), bytes.fromhex("0a02" + "1200")], ids=bytes.hex)
 def test_a_list_that_is_empty_or_none_is_the_model_servers_to_judge(gateway: Running, peer: Peer, content: Any) -> None:
-    gateway.channel.unary_unary(f"/tensorflow.serving.ModelService/{METHOD}")(content, metadata=gateway.metadata("operator"), timeout=10)
+    gateway.channel.unary_unary(f"/tensorflow.serving.ModelService/{METHOD}")(content, metadata=gateway.metadata("operator"), timeout=60)
 
     assert peer.last(METHOD) == content
 
@@ -104,7 +104,7 @@ class Waiting:
         context.add_callback(self.ended.set)
         self.remaining_seconds = context.time_remaining()
         self.reached.set()
-        self.ended.wait(30)
+        self.ended.wait(60)
         return b""
 
 
@@ -112,14 +112,14 @@ def test_a_caller_that_goes_away_ends_the_wait_at_the_model_server_and_others_ar
     gateway: Running, peer: Peer, poll: Callable[..., Any]
 ) -> None:
     peer.script[METHOD] = waiting = Waiting()
-    call = gateway.models.HandleReloadConfigRequest.future(request_of("digits"), metadata=gateway.metadata("operator"), timeout=30)
-    assert waiting.reached.wait(10)
+    call = gateway.models.HandleReloadConfigRequest.future(request_of("digits"), metadata=gateway.metadata("operator"), timeout=60)
+    assert waiting.reached.wait(60)
     before = gateway.mark()
 
     assert status(gateway).model_version_status
     call.cancel()
 
-    assert waiting.ended.wait(10)
+    assert waiting.ended.wait(60)
     events = poll(lambda: [event for event in gateway.audit[before:] if event["code"] == "CANCELLED"], "the cancellation in the audit")
     assert [event["models"] for event in events] == [["digits"]]
 
@@ -129,9 +129,9 @@ def test_the_callers_deadline_rules_up_to_the_gateways_longest(gateway: Running,
     peer.script[METHOD] = waiting = Waiting()
 
     call = gateway.models.HandleReloadConfigRequest.future(request_of("digits"), metadata=gateway.metadata("operator"), timeout=asked_seconds)
-    assert waiting.reached.wait(10)
+    assert waiting.reached.wait(60)
     call.cancel()
 
     # On the wire gRPC rounds a time up, to three figures.
     assert most_seconds - 10 < waiting.remaining_seconds < most_seconds + 1
-    assert waiting.ended.wait(10)
+    assert waiting.ended.wait(60)

@@ -77,7 +77,7 @@ def test_a_request_built_from_reflection_alone_is_answered(gateway: Running) -> 
     request.model_spec.name = "record"
 
     call = gateway.channel.unary_unary("/tensorflow.serving.ModelService/GetModelStatus", request_class.SerializeToString, reply_class.FromString)
-    reply: Any = call(request, metadata=gateway.metadata(), timeout=10)
+    reply: Any = call(request, metadata=gateway.metadata(), timeout=60)
 
     assert [version.version for version in reply.model_version_status] == [1]
 
@@ -139,7 +139,7 @@ def test_health_over_the_wire_needs_no_key_and_follows_the_model_server(gateway:
     stub: Any = health_pb2_grpc.HealthStub(gateway.channel)
 
     def is_serving(name: str) -> bool:
-        return bool(stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=10).status == health_pb2.HealthCheckResponse.SERVING)
+        return bool(stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=60).status == health_pb2.HealthCheckResponse.SERVING)
 
     poll(lambda: is_serving("ecg"), "ecg serves")
     peer.versions["ecg"] = []
@@ -216,12 +216,12 @@ def test_a_model_that_there_is_not_is_not_found() -> None:
 
 def test_the_catalog_over_the_wire(gateway: Running, poll: Callable[..., Any]) -> None:
     def ready() -> Any:
-        model = gateway.catalog.GetModel(catalog_pb2.GetModelRequest(name="digits"), metadata=gateway.metadata("reader"), timeout=10).model
+        model = gateway.catalog.GetModel(catalog_pb2.GetModelRequest(name="digits"), metadata=gateway.metadata("reader"), timeout=60).model
         return model if model.ready else None
 
     model = poll(ready, "digits is ready")
 
-    listed = gateway.catalog.ListModels(catalog_pb2.ListModelsRequest(), metadata=gateway.metadata("reader"), timeout=10)
+    listed = gateway.catalog.ListModels(catalog_pb2.ListModelsRequest(), metadata=gateway.metadata("reader"), timeout=60)
     assert names(listed) == ["bedside", "clinic", "digits", "ecg", "record"]
     assert [(version.version, version.state) for version in model.versions] == [(2, catalog_pb2.VERSION_STATE_AVAILABLE), (1, 3)]
     assert model.versions[0].manifest.inputs[0].name == "images"

@@ -58,7 +58,7 @@ def predict_request(model: str = "record", *, version: int | None = None, label:
 def test_a_request_arrives_as_the_bytes_that_it_was_sent_as(gateway: Running, peer: Peer) -> None:
     request = predict_request(version=1)
 
-    response = gateway.prediction.Predict(request, metadata=gateway.metadata(), timeout=10)
+    response = gateway.prediction.Predict(request, metadata=gateway.metadata(), timeout=60)
 
     assert peer.last() == request.SerializeToString()
     assert list(response.outputs["probabilities"].float_val) == [0.25, 0.75]
@@ -67,7 +67,7 @@ def test_a_request_arrives_as_the_bytes_that_it_was_sent_as(gateway: Running, pe
 def test_where_nobody_named_a_version_the_model_server_chooses(gateway: Running, peer: Peer) -> None:
     request = predict_request("digits")
 
-    response = gateway.prediction.Predict(request, metadata=gateway.metadata(), timeout=10)
+    response = gateway.prediction.Predict(request, metadata=gateway.metadata(), timeout=60)
 
     assert peer.last() == request.SerializeToString()
     assert response.model_spec.version.value == 2
@@ -76,7 +76,7 @@ def test_where_nobody_named_a_version_the_model_server_chooses(gateway: Running,
 def test_a_label_becomes_its_version_in_a_model_spec_behind_the_request(gateway: Running, peer: Peer) -> None:
     request = predict_request("digits", label="stable")
 
-    response = gateway.prediction.Predict(request, metadata=gateway.metadata(), timeout=10)
+    response = gateway.prediction.Predict(request, metadata=gateway.metadata(), timeout=60)
 
     # model_spec (1, 4 bytes): version (2, 2 bytes): value (1) is 1.
     assert peer.last() == request.SerializeToString() + bytes.fromhex("0a04" + "1202" + "0801")
@@ -90,14 +90,14 @@ def test_twenty_megabytes_pass_both_ways(gateway: Running, peer: Peer) -> None:
     request = predict_request("unpublished", floats=5_000_000)
     peer.script["Predict"] = lambda _, __: peer.answer(request.inputs["x"].tensor_content and [1.0] * 5_000_000)
 
-    response = gateway.prediction.Predict(request, metadata=gateway.metadata(), timeout=30)
+    response = gateway.prediction.Predict(request, metadata=gateway.metadata(), timeout=60)
 
     assert peer.last() == request.SerializeToString()
     assert len(response.outputs["probabilities"].float_val) == 5_000_000
 
 
 def test_a_model_without_a_manifest_can_be_called(gateway: Running, peer: Peer) -> None:
-    response = gateway.prediction.Predict(predict_request("unpublished"), metadata=gateway.metadata(), timeout=10)
+    response = gateway.prediction.Predict(predict_request("unpublished"), metadata=gateway.metadata(), timeout=60)
 
     assert response.model_spec.version.value == max(peer.versions["unpublished"])
 
@@ -108,8 +108,8 @@ def test_metadata_and_status_pass(gateway: Running, peer: Peer) -> None:
     status = get_model_status_pb2.GetModelStatusRequest()
     status.model_spec.name = "digits"
 
-    described = gateway.prediction.GetModelMetadata(metadata, metadata=gateway.metadata("reader"), timeout=10)
-    stands = gateway.models.GetModelStatus(status, metadata=gateway.metadata("reader"), timeout=10)
+    described = gateway.prediction.GetModelMetadata(metadata, metadata=gateway.metadata("reader"), timeout=60)
+    stands = gateway.models.GetModelStatus(status, metadata=gateway.metadata("reader"), timeout=60)
 
     assert (described.model_spec.name, described.model_spec.version.value) == ("digits", 2)
     assert peer.last("GetModelMetadata") == metadata.SerializeToString()
@@ -129,7 +129,7 @@ def test_metadata_and_status_pass(gateway: Running, peer: Peer) -> None:
 )
 def test_what_is_unknown_gets_the_model_servers_own_words(gateway: Running, request_: predict_pb2.PredictRequest, code: str, message: str) -> None:
     with pytest.raises(grpc.RpcError) as caught:
-        gateway.prediction.Predict(request_, metadata=gateway.metadata(), timeout=10)
+        gateway.prediction.Predict(request_, metadata=gateway.metadata(), timeout=60)
 
     error: Any = caught.value
     assert (error.code().name, error.details(), error.trailing_metadata()) == (code, message, ())
@@ -139,7 +139,7 @@ def test_what_is_unknown_gets_the_model_servers_own_words(gateway: Running, requ
 def test_the_audit_names_a_model_that_answered(gateway: Running, model: str, poll: Callable[..., Any]) -> None:
     before = gateway.mark()
 
-    gateway.prediction.Predict(predict_request(model), metadata=gateway.metadata(), timeout=10)
+    gateway.prediction.Predict(predict_request(model), metadata=gateway.metadata(), timeout=60)
 
     (event,) = poll(lambda: gateway.audit[before:], "the call in the audit")
     assert (event["model"], event["code"]) == (model, "OK")
@@ -150,7 +150,7 @@ def test_a_made_up_model_or_label_is_written_nowhere(gateway: Running, label: st
     before = gateway.mark()
 
     with pytest.raises(grpc.RpcError):
-        gateway.prediction.Predict(predict_request("Doe^Jane", label=label), metadata=gateway.metadata(), timeout=10)
+        gateway.prediction.Predict(predict_request("Doe^Jane", label=label), metadata=gateway.metadata(), timeout=60)
 
     (event,) = poll(lambda: gateway.audit[before:], "the call in the audit")
     assert not {"model", "label"} & event.keys()
@@ -168,7 +168,7 @@ def test_a_shape_that_could_abort_the_model_server_never_reaches_it(
         request.inputs["x"].tensor_shape.dim.add(size=size)
 
     with pytest.raises(grpc.RpcError) as caught:
-        gateway.prediction.Predict(request, metadata=gateway.metadata(), timeout=10)
+        gateway.prediction.Predict(request, metadata=gateway.metadata(), timeout=60)
 
     error: Any = caught.value
     assert (error.code(), error.details()) == (
@@ -185,7 +185,7 @@ def test_any_number_of_rows_passes_and_so_does_another_signature(gateway: Runnin
     other.model_spec.signature_name = "other"
 
     for request in (rows, other):
-        gateway.prediction.Predict(request, metadata=gateway.metadata(), timeout=10)
+        gateway.prediction.Predict(request, metadata=gateway.metadata(), timeout=60)
         assert peer.last() == request.SerializeToString()
 
 
@@ -210,7 +210,7 @@ def test_a_refusal_is_relayed_as_it_is(gateway: Running, peer: Peer, method: str
     is_reload = method == "HandleReloadConfigRequest"
 
     with pytest.raises(grpc.RpcError) as caught:
-        getattr(getattr(gateway, service), method)(request, metadata=gateway.metadata("operator" if is_reload else "full"), timeout=10)
+        getattr(getattr(gateway, service), method)(request, metadata=gateway.metadata("operator" if is_reload else "full"), timeout=60)
 
     error: Any = caught.value
     assert (error.code(), error.details(), error.trailing_metadata()) == (code, message, ())
@@ -222,16 +222,16 @@ def test_cancelling_a_call_cancels_it_at_the_model_server_and_is_audited(gateway
     def slow(_: bytes, context: grpc.ServicerContext) -> bytes:
         context.add_callback(ended.set)
         reached.set()
-        ended.wait(30)
+        ended.wait(60)
         return b""
 
     peer.script["Predict"] = slow
     with ThreadPoolExecutor(1) as pool:
-        call = gateway.prediction.Predict.future(predict_request(version=1), metadata=gateway.metadata(), timeout=30)
-        assert pool.submit(reached.wait, 10).result()
+        call = gateway.prediction.Predict.future(predict_request(version=1), metadata=gateway.metadata(), timeout=60)
+        assert pool.submit(reached.wait, 60).result()
         before = gateway.mark()
 
         call.cancel()
 
-        assert ended.wait(10)
+        assert ended.wait(60)
     poll(lambda: [event for event in gateway.audit[before:] if event["code"] == "CANCELLED"], "the cancellation in the audit")
