@@ -32,7 +32,7 @@ class Rest:
 
     def ask(self, case: "RestCase") -> RestAnswer:
         """Makes a call."""
-        connection = http.client.HTTPConnection(self._address, timeout=20)
+        connection = http.client.HTTPConnection(self._address, timeout=60)
         try:
             body = case.body if isinstance(case.body, str | None) else json.dumps(case.body)
             connection.request(case.verb, case.path, body=None if body is None else body.encode())

@@ -176,6 +176,6 @@ def _wait_available(channel: grpc.Channel) -> None:
     from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415 - of ours only: TensorFlow Serving has it behind a flag
 
     stub: Any = health_pb2_grpc.HealthStub(channel)
-    for reply in stub.Watch(health_pb2.HealthCheckRequest(), timeout=60):
+    for reply in stub.Watch(health_pb2.HealthCheckRequest(), timeout=250):
         if reply.status == health_pb2.HealthCheckResponse.SERVING:
             return

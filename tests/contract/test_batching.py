@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import classification_pb2, inference_pb2, regression_pb2
 
+from tests.contract.reloads import eventually
 from tests.contract.wire import Answer, Caller, Case, example, examples, floats, parsed, predict
 
 INVALID = "INVALID_ARGUMENT"
@@ -243,10 +244,13 @@ def test_a_full_queue_is_unavailable(batching: Caller) -> None:
     """Section 3: one batch is run, two wait, and what comes then is refused."""
     full = predict('name: "batched"', {"n": np.full(4, SLOW)})
 
-    answers = together(batching, *[full] * 8)
+    def refused_of_eight() -> set[tuple[str, str]]:
+        answers = together(batching, *[full] * 8)
+        refused = [answer.status for answer in answers if answer.code != "OK"]
+        # Two wait at least; where the first is begun before the last has come, one more; and one that is over in time makes room for another.
+        assert len(answers) - len(refused) >= 2
+        return set(refused)
 
-    refused = [answer.status for answer in answers if answer.code != "OK"]
     message = "The batch scheduling queue to which this task was submitted is full; currently 2 batches enqueued and max_enqueued_batches is 2"
-    assert set(refused) == {("UNAVAILABLE", message)}
-    # One that is over in time makes room for one more.
-    assert 3 <= len(answers) - len(refused) < len(answers)
+    # On a busy machine eight may come one by one; not each time.
+    eventually(refused_of_eight, {("UNAVAILABLE", message)})

@@ -244,9 +244,10 @@ TRANSPORT = [
     Case(row="2: unknown method", method="Nope", request=b"", code="UNIMPLEMENTED"),
     Case(row="2: reflection", method="ServerReflectionInfo", request=b"", code="UNIMPLEMENTED"),
     Case(row="2: SessionService", method="SessionRun", request=b"", code="UNIMPLEMENTED"),
+    # In whose words is a race: the caller's own gRPC sees it, and so does the gateway.
     Case(
         row="2: deadline passes", request=predict('name: "several" signature_name: "slow"', {"n": np.int64(200_000)}), timeout_seconds=0.1,
-        code="DEADLINE_EXCEEDED", message="Deadline Exceeded",
+        code="DEADLINE_EXCEEDED", message=re.compile("Deadline Exceeded|.*allow more time.*"),
     ),
     Case(
         row="predict_impl.cc: fields that it doesn't know are no matter", request=predict(HALF, GOOD).SerializeToString() + b"\xfa\x3f\x01x",

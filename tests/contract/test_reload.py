@@ -208,7 +208,8 @@ def test_a_reload_that_waits_for_a_version_can_be_given_up_and_blocks_no_other(r
     waited = reloads.reload(listed(A, B, model("nothing", base_path)), timeout_seconds=1)
     good = reloads.reload(listed(A, B))
 
-    assert waited.status == ("DEADLINE_EXCEEDED", "Deadline Exceeded")
+    # In whose words is a race: the caller's own gRPC sees it, and whoever it asked.
+    assert waited.code == "DEADLINE_EXCEEDED"
     assert good.code == "OK"
     assert reloads.predicted(MODEL_A) == 2
 

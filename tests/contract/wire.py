@@ -73,14 +73,14 @@ class Caller:
         self.channel = channel
         self._keys = keys or {}
 
-    def start(self, method: str, request: Message | bytes, *, key: str = "any", timeout_seconds: float = 20) -> Any:
+    def start(self, method: str, request: Message | bytes, *, key: str = "any", timeout_seconds: float = 60) -> Any:
         """Begins a call; returns its future. Bytes are sent as they are."""
         path, _, response = METHODS[method]
         multicallable: Any = self.channel.unary_unary(path, response_deserializer=response.FromString)
         sent = request if isinstance(request, bytes) else request.SerializeToString()
         return multicallable.future(sent, timeout=timeout_seconds, metadata=self._keys.get(key, ()))
 
-    def ask(self, method: str, request: Message | bytes, *, key: str = "any", timeout_seconds: float = 20) -> Answer:
+    def ask(self, method: str, request: Message | bytes, *, key: str = "any", timeout_seconds: float = 60) -> Answer:
         """Makes a call."""
         return self.answer_of(self.start(method, request, key=key, timeout_seconds=timeout_seconds))
 
@@ -121,7 +121,7 @@ class Case:
     why: str = ""
     server: str = "plain"
     key: str = "any"
-    timeout_seconds: float = 20
+    timeout_seconds: float = 60
 
     def hold(self, answer: Answer) -> None:
         """Asserts that this is the answer which the row asks for."""
