@@ -36,7 +36,7 @@ class Caller:
     channel: grpc.Channel
     metadata: tuple[tuple[str, str], ...]
 
-    def infer(self, request: inference_pb2.InferRequest, timeout_seconds: float = 10) -> inference_pb2.InferResponse:
+    def infer(self, request: inference_pb2.InferRequest, timeout_seconds: float = 60) -> inference_pb2.InferResponse:
         return inference_pb2_grpc.InferenceServiceStub(self.channel).Infer(request, metadata=self.metadata, timeout=timeout_seconds)
 
 

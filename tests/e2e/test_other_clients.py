@@ -47,7 +47,7 @@ def test_tensorflow_servings_stubs_need_an_address_a_ca_and_a_key(caller: Caller
     batch = np.stack([digit, np.zeros_like(digit), digit])[..., np.newaxis]
     request.inputs["images"].CopyFrom(tf.make_tensor_proto(batch))
 
-    response = stub.Predict(request, metadata=caller.metadata, timeout=10)
+    response = stub.Predict(request, metadata=caller.metadata, timeout=60)
 
     answer = tf.make_ndarray(response.outputs["probabilities"])
     assert answer.shape == (3, 10)
@@ -63,7 +63,7 @@ def test_a_label_of_the_gateways_reaches_a_version(caller: Caller, digit: NDArra
     request.model_spec.version_label = "stable"
     request.inputs["images"].CopyFrom(tf.make_tensor_proto(digit[np.newaxis, :, :, np.newaxis]))
 
-    response = prediction_service_pb2_grpc.PredictionServiceStub(caller.channel).Predict(request, metadata=caller.metadata, timeout=10)
+    response = prediction_service_pb2_grpc.PredictionServiceStub(caller.channel).Predict(request, metadata=caller.metadata, timeout=60)
 
     assert response.model_spec.version.value == 1
 
@@ -74,9 +74,9 @@ def test_status_and_metadata_are_the_model_servers(caller: Caller) -> None:
     metadata_request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
     metadata_request.model_spec.name = "digits"
 
-    status = model_service_pb2_grpc.ModelServiceStub(caller.channel).GetModelStatus(status_request, metadata=caller.metadata, timeout=10)
+    status = model_service_pb2_grpc.ModelServiceStub(caller.channel).GetModelStatus(status_request, metadata=caller.metadata, timeout=60)
     metadata = prediction_service_pb2_grpc.PredictionServiceStub(caller.channel).GetModelMetadata(
-        metadata_request, metadata=caller.metadata, timeout=10
+        metadata_request, metadata=caller.metadata, timeout=60
     )
 
     assert [(row.version, row.state) for row in status.model_version_status] == [(1, get_model_status_pb2.ModelVersionStatus.AVAILABLE)]
@@ -131,9 +131,9 @@ def test_a_model_of_items_is_asked_in_every_way(operated: tuple[Caller, Metadata
     caller, _ = operated
     stub = prediction_service_pb2_grpc.PredictionServiceStub(caller.channel)
 
-    classified = stub.Classify(about_legacy(classification_pb2.ClassificationRequest(), "classify"), metadata=caller.metadata, timeout=10)
-    regressed = stub.Regress(about_legacy(regression_pb2.RegressionRequest(), "regress"), metadata=caller.metadata, timeout=10)
-    both = stub.MultiInference(about_legacy(multi_inference_pb2.MultiInferenceRequest(), "regress", "classify"), metadata=caller.metadata, timeout=10)
+    classified = stub.Classify(about_legacy(classification_pb2.ClassificationRequest(), "classify"), metadata=caller.metadata, timeout=60)
+    regressed = stub.Regress(about_legacy(regression_pb2.RegressionRequest(), "regress"), metadata=caller.metadata, timeout=60)
+    both = stub.MultiInference(about_legacy(multi_inference_pb2.MultiInferenceRequest(), "regress", "classify"), metadata=caller.metadata, timeout=60)
 
     assert [row.classes[0].score for row in classified.result.classifications] == [3.0, 12.0]
     assert [row.value for row in regressed.result.regressions] == [3.0, 12.0]
@@ -150,11 +150,11 @@ def test_an_operator_adds_a_model_and_nobody_else_does(operated: tuple[Caller, M
     question.model_spec.name = "half_plus_two"
 
     with pytest.raises(grpc.RpcError) as denied:
-        stub.HandleReloadConfigRequest(new_list, metadata=caller.metadata, timeout=30)
+        stub.HandleReloadConfigRequest(new_list, metadata=caller.metadata, timeout=60)
     with pytest.raises(grpc.RpcError) as unknown:
-        stub.GetModelStatus(question, metadata=caller.metadata, timeout=10)
-    reloaded = stub.HandleReloadConfigRequest(new_list, metadata=operators, timeout=30)
-    status = stub.GetModelStatus(question, metadata=caller.metadata, timeout=10)
+        stub.GetModelStatus(question, metadata=caller.metadata, timeout=60)
+    reloaded = stub.HandleReloadConfigRequest(new_list, metadata=operators, timeout=60)
+    status = stub.GetModelStatus(question, metadata=caller.metadata, timeout=60)
 
     assert (denied.value.code(), unknown.value.code()) == (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.NOT_FOUND)
     assert reloaded.status.error_code == 0
@@ -166,7 +166,7 @@ def test_without_a_key_nothing_is_answered(caller: Caller) -> None:
     request.model_spec.name = "digits"
 
     with pytest.raises(grpc.RpcError) as refused:
-        prediction_service_pb2_grpc.PredictionServiceStub(caller.channel).Predict(request, timeout=10)
+        prediction_service_pb2_grpc.PredictionServiceStub(caller.channel).Predict(request, timeout=60)
 
     assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
@@ -223,7 +223,7 @@ def test_a_client_that_knows_only_reflection_finds_and_calls_everything(caller: 
         request_serializer=lambda message: message.SerializeToString(),
         response_deserializer=message_factory.GetMessageClass(infer.output_type).FromString,
     )
-    response = call(request, metadata=caller.metadata, timeout=10)
+    response = call(request, metadata=caller.metadata, timeout=60)
 
     assert {
         "medserve.v1.InferenceService/Infer",
