@@ -31,6 +31,8 @@ SIGNATURE = "serving_default"
 _WARM_UP_BATCHES = (1, 8)
 _OPERATION = re.compile(r"^\{\{.*?\}\} | \[Op:\w+\]$")
 _GIT_SECONDS = 10.0
+# What a model's numbers come from: the network, the features, the calibration and the sets.
+_MADE_WITH = ("crepes", "keras", "numpy", "pandas", "pywavelets", "scikit-learn", "scipy", "tensorflow")
 
 
 def export(folder: Path, version: int, *, job: Job, trained: Trained, data: Dataset, is_trial: bool = False) -> manifest_pb2.ModelManifest:
@@ -117,7 +119,7 @@ def _complete(
     manifest.provenance.job = job.name
     manifest.provenance.seed = job.task.seed
     manifest.provenance.source_revision = source_revision(Path(__file__))
-    for package in ("tensorflow", "keras", "numpy"):
+    for package in _MADE_WITH:
         manifest.provenance.library_versions[package] = package_version(package)
     return manifest
 
