@@ -115,7 +115,8 @@ def test_the_manifest_says_what_made_the_version(manifest: manifest_pb2.ModelMan
 
     assert (made.job, made.seed) == ("digits", 2)
     assert datetime.now(UTC) - made.create_time.ToDatetime(UTC) < timedelta(hours=1)
-    assert made.library_versions == {name: package_version(name) for name in ("crepes", "keras", "numpy", "pandas", "pywavelets", "scikit-learn", "scipy", "tensorflow")}
+    libraries = ("crepes", "keras", "numpy", "pandas", "pywavelets", "scikit-learn", "scipy", "tensorflow")
+    assert made.library_versions == {name: package_version(name) for name in libraries}
     assert re.fullmatch(r"([0-9a-f]{40}(-dirty)?)?", made.source_revision)
 
 
