@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.fitting.source import Arrays, Source
+from training.quality.split import Leak
 from training.report.page import Section
 
 
@@ -95,6 +97,16 @@ class Dataset:
     validation: Part
     held_out: Part
     notes: tuple[Section, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises Leak where a patient has items in two parts."""
+        parts = {"to train on": self.training, "to validate": self.validation, "held out": self.held_out}
+        for (one, first), (other, second) in combinations(parts.items(), 2):
+            if first.patients is None or second.patients is None:
+                continue
+            if shared := len(set(first.patients.tolist()) & set(second.patients.tolist())):
+                message = f"{shared} patient{'s have' if shared > 1 else ' has'} items {one} and items {other}"
+                raise Leak(message)
 
     @property
     def items_to_learn(self) -> int:

@@ -8,6 +8,7 @@ import pytest
 from training.dataset import Dataset, Part, Sample
 from training.export import _digest_of_data
 from training.fitting.source import Stream
+from training.quality.split import Leak
 
 
 def stream(name: str = "numbers", items: int | None = 90) -> Stream:
@@ -57,3 +58,17 @@ def test_the_datas_digest_tells_another_stream_from_the_same_sample() -> None:
 
     assert len(digests) == 3
     assert _digest_of_data(data(sample(stream()))) == _digest_of_data(replace(data(sample(stream()))))
+
+
+def test_a_patient_in_two_parts_is_refused_and_not_named() -> None:
+    def of(*patients: str) -> Part:
+        return Part(inputs=np.zeros((len(patients), 1)), targets=np.zeros(len(patients)), patients=np.array(patients))
+
+    def made(training: Part, validation: Part, held_out: Part) -> Dataset:
+        return Dataset(name="n", source="s", license="l", training=training, validation=validation, held_out=held_out)
+
+    with pytest.raises(Leak, match=r"^1 patient has items to train on and items held out$"):
+        made(of("a", "b", "b"), of("c"), of("b", "d"))
+    with pytest.raises(Leak, match=r"^2 patients have items to validate and items held out$"):
+        made(of("a"), of("c", "d"), of("d", "c"))
+    assert len(made(of("a", "a"), of("c"), replace(of("a"), patients=None)).training) == 2

@@ -37,7 +37,7 @@ def part(items: int, seed: int) -> Part:
     random = np.random.default_rng(seed)
     inputs = random.normal(size=(items, 2)).astype(np.float32)
     targets = (inputs[:, 0] - inputs[:, 1] + random.normal(size=items) > 0).astype(np.int64)
-    return Part(inputs=inputs, targets=targets, patients=np.arange(items) // 4)
+    return Part(inputs=inputs, targets=targets, patients=1000 * seed + np.arange(items) // 4)
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ def _part(items: int, seed: int) -> Part:
     lost = np.where(random.random(items) < 1 / 3, random.uniform(0, 180, items), 400.0)
     targets = np.zeros(items, [("time_days", np.float64), ("event", np.bool_)])
     targets["time_days"], targets["event"] = np.minimum(dies, lost), dies <= lost
-    return Part(inputs=risk, targets=targets, patients=np.arange(items), attributes={"side": np.where(risk[:, 1] > 0, "right", "left")})
+    return Part(inputs=risk, targets=targets, patients=1000 * seed + np.arange(items), attributes={"side": np.where(risk[:, 1] > 0, "right", "left")})
 
 
 def _build(_: Part) -> Any:

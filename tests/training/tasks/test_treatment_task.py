@@ -27,7 +27,7 @@ def _part(items: int, seed: int) -> Part:
     targets = np.zeros(items, [("option", np.int64), ("outcome", np.float64)])
     targets["option"], targets["outcome"] = option, 10 + inputs[:, 1] + effect + random.normal(size=items)
     attributes = {"side": np.where(inputs[:, 0] > 0, "right", "left")}
-    return Part(inputs=inputs, targets=targets, patients=np.arange(items), attributes=attributes)
+    return Part(inputs=inputs, targets=targets, patients=1000 * seed + np.arange(items), attributes=attributes)
 
 
 @pytest.fixture(scope="module")
