@@ -5,6 +5,7 @@ request. What is kept here is what they don't say, or say wrongly (`tests/gatewa
 standard's own table), which conversions are no use to a patient, and what a caller may not make them compute.
 """
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -131,8 +132,9 @@ def _computed(came: str, wanted: str) -> Conversion | None:
     zero, one, two = (_converted(value, came, wanted) for value in (0.0, 1.0, 2.0))
     if zero is None or one is None or two is None or abs((two - one) - (one - zero)) > _LINEAR_TOLERANCE * max(abs(one - zero), abs(two)):
         return None
-    # A unit times 10*-99 to the power of 9 is 0 in double precision, as if every value were.
-    return Conversion(factor=one - zero, offset=zero) if one != zero else None
+    # A unit times 10*-99 to the power of 9 is 0 in double precision, as if every value were; one with as many `Y` is infinite, or no number at all.
+    factor = one - zero
+    return Conversion(factor=factor, offset=zero) if factor and math.isfinite(factor) and math.isfinite(zero) else None
 
 
 @lru_cache(maxsize=4096)

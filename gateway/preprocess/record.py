@@ -97,8 +97,9 @@ def _number_of(feature: FeatureSpec, quantity: Quantity, field: str) -> Found:
     scaled = quantity.value * convert.factor
     number = scaled + convert.offset
     nearest = min(max(number, feature.minimum), feature.maximum)
-    # An end of the range is in it, though in another unit it be a rounding beyond.
-    if number == nearest or (convert != Conversion() and abs(number - nearest) <= _ROUNDING * max(abs(scaled), abs(convert.offset))):
+    # An end of the range is in it, though in another unit it be a rounding beyond. Infinitely much is within a rounding of any number.
+    slack = _ROUNDING * max(abs(scaled), abs(convert.offset)) if convert != Conversion() and math.isfinite(number) else 0.0
+    if number == nearest or abs(number - nearest) <= slack:
         return nearest, None
     return features.out_of_range(feature, nearest, _wanted, f"{field}.quantity.value")
 

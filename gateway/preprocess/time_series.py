@@ -101,7 +101,9 @@ def _columns(channels: dict[str, Channel], medium: TimeSeriesInput, conversions:
     for column, (wanted, convert) in enumerate(zip(medium.channels, conversions, strict=True)):
         _copy(channels[wanted.name].values, values[:, column])
         if convert != Conversion():
-            values[:, column] = values[:, column] * convert.factor + convert.offset
+            # What becomes infinite is refused by whoever calls.
+            with np.errstate(over="ignore"):
+                values[:, column] = values[:, column] * convert.factor + convert.offset
     return values
 
 

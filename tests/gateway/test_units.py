@@ -80,6 +80,7 @@ def test_converts(came: str, wanted: str, value: float, expected: float) -> None
         pytest.param("mL/min/1.73{m2}", "mL/min", id="there is no decimal point, and 73 is not what was meant"),
         pytest.param("2.5.mg", "mg", id="of two numbers neither"),
         pytest.param("ym999", "m999", id="a factor too small for a number"),
+        pytest.param(".".join(["Ym"] * 14), "m14", id="a factor too large for a number"),
         pytest.param("mmHg", "mm[Hg]", id="no UCUM"),
         pytest.param("MG/DL", "mg/dL", id="in capitals"),
         pytest.param("mcg", "ug", id="an abbreviation"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.errors import (
@@ -102,6 +102,7 @@ def test_brings_a_number_to_the_manifests_unit(change: dict[str, Any], place: in
         (spec(beyond=AS_MISSING), {"age": q(17, "a")}, (0, NAN), "FEATURE_OUT_OF_RANGE", "age"),
         (spec(beyond=CLAMP), {"age": q(17, "a")}, (0, 18.0), "FEATURE_OUT_OF_RANGE", "age"),
         (spec(beyond=CLAMP), {"creatinine": q(1e300)}, (1, 30.0), "FEATURE_OUT_OF_RANGE", "creatinine"),
+        (spec(beyond=CLAMP), {"creatinine": q(1e308, "g/dL")}, (1, 30.0), "FEATURE_OUT_OF_RANGE", "creatinine"),
         (spec(category=AS_MISSING), {"sex": "other"}, (2, NAN), "CATEGORY_UNKNOWN", "sex"),
         (spec(unknown=AS_MISSING), {"Anna Müller": q(1)}, (3, 3.0), "FEATURE_UNKNOWN", "1 of the record's features"),
     ],
@@ -181,6 +182,16 @@ def test_what_is_beyond_a_range_is_so_in_any_unit(value: float, unit: str) -> No
         assert tensor.array[0] == pytest.approx(in_milligrams, rel=1e-9)
     elif in_milligrams < 0.5 * (1 - 1e-8) or in_milligrams > 500 * (1 + 1e-8):
         assert math.isnan(tensor.array[0])
+
+
+@given(st.floats(3e3, 1.7e308), st.sampled_from(["mg/dL", "g/dL", "kg/nL", "umol/L", "mol/L"]), st.sampled_from([-1, 1]))
+@example(1e308, "g/dL", 1)
+@example(1e308, "kg/nL", -1)
+def test_a_value_that_no_unit_makes_plausible_is_refused_however_large(value: float, unit: str, sign: int) -> None:
+    with pytest.raises(FeatureOutOfRange) as caught:
+        run(spec(), creatinine=q(sign * value, unit))
+
+    assert caught.value.field == 'inputs["x"].record.features["creatinine"].quantity.value'
 
 
 def test_an_error_says_what_to_send() -> None:

@@ -98,6 +98,7 @@ def test_a_long_series_is_converted_in_parts_so_that_other_threads_get_their_tur
         pytest.param(series(lead(1.0), saturation(1.0)), ShapeMismatch, "channels", id="too few samples"),
         pytest.param(series(lead(1.0, NAN), saturation(1.0, 2.0)), ValueNotFinite, "channels", id="missing value"),
         pytest.param(series(lead(1.0, 1e300), saturation(1.0, 2.0)), ValueNotFinite, "channels", id="infinite in the model's type"),
+        pytest.param(series(lead(1.0, 1e308, unit="kV"), saturation(1.0, 2.0)), ValueNotFinite, "channels", id="infinite in the model's unit"),
         pytest.param(series(lead(*range(600)), saturation(*range(600))), TooManyElements, "channels", id="too many"),
     ],
 )
