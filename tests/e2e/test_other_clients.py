@@ -199,7 +199,7 @@ def test_ovmsclient_needs_a_channel_with_a_ca_and_a_key(caller: Caller, digit: N
     files = (caller.stack.ca_file, caller.key_file, tmp_path / "images.npy")
     command = [sys.executable, "-c", OVMSCLIENT, caller.stack.target, *map(str, files)]
 
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=250)
 
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

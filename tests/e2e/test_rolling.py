@@ -147,13 +147,16 @@ def test_a_model_that_is_published_and_listed_is_served_without_a_restart(own_ca
     assert [process.pid for process in (stack.model_server, stack.gateway) if process is not None] == before
 
 
-def test_a_killed_model_server_is_an_error_that_says_so_and_then_comes_back(own_caller: "Caller", digit_request: inference_pb2.InferRequest) -> None:
+def test_a_killed_model_server_is_an_error_that_says_so_and_then_comes_back(
+    own_caller: "Caller", digit_request: inference_pb2.InferRequest, keep_port: Callable[[int], None]
+) -> None:
     stack = own_caller.stack
     assert stack.model_server is not None
     port = stack.model_server.port
     before = own_caller.infer(digit_request)
 
     stack.model_server.kill()
+    keep_port(port)
     with pytest.raises(grpc.RpcError) as lost:
         own_caller.infer(digit_request)
     stack.start_model_server(port=port)
@@ -165,7 +168,9 @@ def test_a_killed_model_server_is_an_error_that_says_so_and_then_comes_back(own_
     assert [finding.probability for finding in after.findings] == [finding.probability for finding in before.findings]
 
 
-def test_a_model_server_killed_under_load_leaves_no_call_hanging(own_caller: "Caller", digit_request: inference_pb2.InferRequest) -> None:
+def test_a_model_server_killed_under_load_leaves_no_call_hanging(
+    own_caller: "Caller", digit_request: inference_pb2.InferRequest, keep_port: Callable[[int], None]
+) -> None:
     stack = own_caller.stack
     assert stack.model_server is not None
     port = stack.model_server.port
@@ -173,6 +178,7 @@ def test_a_model_server_killed_under_load_leaves_no_call_hanging(own_caller: "Ca
     with under_load(*[ask_ours(own_caller, own_caller.channel, digit_request)] * CALLERS) as load:
         wait_until(lambda: load.outcomes["OK"] > 50, "answers")
         stack.model_server.kill()
+        keep_port(port)
         wait_until(lambda: len(load.outcomes) > 1, "a refusal")
         stack.start_model_server(port=port)
         stack.wait_ready("digits")

@@ -29,6 +29,6 @@ def run(tree: Path) -> Run:
 
     def command(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         executable = Path(sys.executable).parent / name
-        return subprocess.run([executable, *arguments], cwd=tree, capture_output=True, text=True, check=False, timeout=200)
+        return subprocess.run([executable, *arguments], cwd=tree, capture_output=True, text=True, check=False, timeout=250)
 
     return command

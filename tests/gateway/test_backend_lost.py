@@ -76,7 +76,11 @@ def serve(peer: Peer) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("call", [infer, predict])
 def test_a_call_whose_model_server_is_killed_is_unavailable_and_the_next_one_after_its_return_is_answered(
-    start_gateway: Callable[..., Running], serve: Callable[..., Any], poll: Callable[..., Any], call: Callable[[Running], Any]
+    start_gateway: Callable[..., Running],
+    serve: Callable[..., Any],
+    poll: Callable[..., Any],
+    keep_port: Callable[[int], None],
+    call: Callable[[Running], Any],
 ) -> None:
     with serve(0, dies=True) as (port, process):
         gateway = start_gateway(f"127.0.0.1:{port}")
@@ -85,6 +89,7 @@ def test_a_call_whose_model_server_is_killed_is_unavailable_and_the_next_one_aft
             call(gateway)
 
         assert process.wait(60) == -9
+    keep_port(port)
 
     error: Any = caught.value
     details = dict(error.trailing_metadata())["grpc-status-details-bin"]

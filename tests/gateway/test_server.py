@@ -41,7 +41,7 @@ def start_and_fail(folder: Path, *settings: str) -> tuple[int, str]:
     given = ("backend.address=127.0.0.1:1", "listen.port=0", "metrics.port=0", *settings)
     done = subprocess.run(
         [sys.executable, "-m", "gateway", *(part for setting in given for part in ("--set", setting))],
-        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False,
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=250, check=False,
     )  # fmt: skip
     assert done.stdout == ""
     return done.returncode, "\n".join(line for line in done.stderr.splitlines() if not line.startswith("{"))

@@ -30,7 +30,7 @@ def together(*calls: Callable[[], Any]) -> list[Any]:
     barrier = threading.Barrier(len(calls))
 
     def one(call: Callable[[], Any]) -> Any:
-        barrier.wait(20)
+        barrier.wait(60)
         try:
             return call()
         except ServingError as error:

@@ -184,18 +184,21 @@ def test_killed_while_it_loads_it_serves_when_it_is_back(
     assert list(restarted.predict("m", x=np.array([2], np.float32)).outputs["y"].float_val) == [3.0]
 
 
-def test_killed_while_it_answers_and_reloads_it_serves_when_it_is_back(start: Start, publish: Publish, tmp_path: Path, wait_until: Wait) -> None:
+def test_killed_while_it_answers_and_reloads_it_serves_when_it_is_back(
+    start: Start, publish: Publish, tmp_path: Path, wait_until: Wait, keep_port: Callable[[int], None]
+) -> None:
     publish("held", tmp_path / "m", 1)
     flags = ("--model_name=m", f"--model_base_path={tmp_path / 'm'}", POLL)
     killed = start(*flags, available=(("m", 1),))
     begun, pipe = tmp_path / "begun", tmp_path / "pipe"
     os.mkfifo(pipe)
-    answering = killed.prediction.Predict.future(killed.request("m", begun=str(begun), held_by=str(pipe)), timeout=60)
-    reloading = killed.models.HandleReloadConfigRequest.future(listing(tmp_path, "m", "late"), timeout=60)
+    answering = killed.prediction.Predict.future(killed.request("m", begun=str(begun), held_by=str(pipe)), timeout=250)
+    reloading = killed.models.HandleReloadConfigRequest.future(listing(tmp_path, "m", "late"), timeout=250)
     wait_until(lambda: begun.exists() and "configuration taken" in killed.log())
     were_done = (answering.done(), reloading.done())
 
     killed.process.kill()
+    keep_port(killed.process.port)
     codes = (answering.code(), reloading.code())
     restarted = start(*flags, port=killed.process.port, available=(("m", 1),))
     threading.Thread(target=pipe.read_bytes, daemon=True).start()

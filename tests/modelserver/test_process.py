@@ -145,7 +145,7 @@ def test_sigterm_answers_what_it_has_taken_on_and_exits_with_0(start: Start, pub
     for pipe in pipes:
         os.mkfifo(pipe)
         request = server.request("m", begun=str(pipe.with_suffix(".begun")), held_by=str(pipe))
-        calls.append(server.prediction.Predict.future(request, timeout=60))
+        calls.append(server.prediction.Predict.future(request, timeout=250))
     wait_until(lambda: len(list(tmp_path.glob("*.begun"))) == 2)
     # One more on the same connection, refused at once, shows that the four before it have arrived.
     idle = server.channel.unary_unary("/tensorflow.serving.PredictionService/Nope")
@@ -195,12 +195,15 @@ def test_callers_at_work_when_it_stops_are_told_to_go_elsewhere(
     assert outcomes["UNAVAILABLE"] == len(threads)
 
 
-def test_after_a_crash_it_serves_again_on_its_port(start: Start, publish: Publish, tmp_path: Path, floats: Callable[..., Any]) -> None:
+def test_after_a_crash_it_serves_again_on_its_port(
+    start: Start, publish: Publish, tmp_path: Path, floats: Callable[..., Any], keep_port: Callable[[int], None]
+) -> None:
     publish("half_plus_two", tmp_path / "m", 1)
     flags = ("--model_name=m", f"--model_base_path={tmp_path / 'm'}")
     killed = start(*flags, available=(("m", 1),))
 
     killed.process.kill()
+    keep_port(killed.process.port)
     restarted = start(*flags, port=killed.process.port, available=(("m", 1),))
 
     assert killed.process.poll() == -signal.SIGKILL
@@ -215,7 +218,7 @@ def test_a_port_that_is_taken_ends_the_start_with_2_and_the_reason(tmp_path: Pat
         port = taken.getsockname()[1]
 
         command = [sys.executable, "-m", "modelserver", f"--model_base_path={tmp_path}", f"--port={port}"]
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250, check=False)
 
     assert ended.returncode == 2
     assert f"modelserver: --port: can't listen on 127.0.0.1:{port}: another process may hold it" in ended.stderr

@@ -68,7 +68,7 @@ def command() -> Command:
 
     def run(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "training", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=200, **options
+            [sys.executable, "-m", "training", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=250, **options
         )
 
     return run

@@ -25,7 +25,7 @@ def at_work(tmp_path: Path) -> Any:
 def test_a_second_run_is_refused_at_once_and_one_that_was_killed_leaves_the_folder_free(command: Any, at_work: Any, tmp_path: Path) -> None:
     refused = command("run", "tumour", "--repository", tmp_path / "R")
     at_work.send_signal(signal.SIGKILL)
-    at_work.wait(timeout=60)
+    at_work.wait(timeout=250)
     with alone(tmp_path / "R" / "tumour" / ".run.lock", who="this test"):
         is_free = True
 

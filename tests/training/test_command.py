@@ -80,7 +80,7 @@ def test_ctrl_c_ends_a_run_with_a_word_and_publishes_nothing(tmp_path: Path) -> 
                 break
 
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=250)
 
     assert (process.returncode, errors) == (130, "python -m training: interrupted\n")
     assert publish.versions(tmp_path, "digits") == []

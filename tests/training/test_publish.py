@@ -164,7 +164,7 @@ def test_a_publisher_waits_for_the_one_before_it_and_leaves_its_folder_alone(pub
     first = publish.publish(tmp_path, "model", slow)
 
     assert first == 1
-    assert second[0].communicate(timeout=60)[0].strip() == "2"
+    assert second[0].communicate(timeout=250)[0].strip() == "2"
     assert _publish(publishers, tmp_path) == "3"
 
 

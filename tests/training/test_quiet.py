@@ -39,7 +39,7 @@ def test_errors_and_everything_else_come_through(line: bytes) -> None:
 
 def _run(body: str) -> subprocess.CompletedProcess[bytes]:
     code = f"import os, sys\nfrom training.quiet import quiet\nwith quiet():\n    {body}\n"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=250)
 
 
 def test_what_is_written_below_python_is_sieved_too() -> None:

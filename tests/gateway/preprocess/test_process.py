@@ -34,7 +34,7 @@ _COMMON = """
 
 def _run(script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-W", "default", "-c", dedent(_COMMON) + dedent(script)], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-W", "default", "-c", dedent(_COMMON) + dedent(script)], capture_output=True, text=True, check=False, timeout=250
     )
 
 
@@ -128,6 +128,6 @@ def test_a_gateway_without_dicom_loads_no_dicom_library() -> None:
         assert not loaded, loaded
     """
 
-    result = subprocess.run([sys.executable, "-c", dedent(script)], capture_output=True, text=True, check=False, timeout=60)
+    result = subprocess.run([sys.executable, "-c", dedent(script)], capture_output=True, text=True, check=False, timeout=250)
 
     assert result.returncode == 0, result.stderr

@@ -13,8 +13,8 @@ def curl(port: int) -> Curl:
     """What `curl` prints for a path of the server."""
 
     def run(path: str, *arguments: str) -> str:
-        command = ["curl", "--silent", "--show-error", "--max-time", "30", *arguments, f"http://127.0.0.1:{port}{path}"]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        command = ["curl", "--silent", "--show-error", "--max-time", "250", *arguments, f"http://127.0.0.1:{port}{path}"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=250).stdout
 
     return run
 

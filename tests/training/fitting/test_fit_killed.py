@@ -17,7 +17,7 @@ SCRIPT = Path(__file__).with_name("killed_fit.py")
 def ends(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder with what came out of each way, and what was said."""
     folder = tmp_path_factory.mktemp("killed")
-    done = subprocess.run([sys.executable, SCRIPT, folder], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run([sys.executable, SCRIPT, folder], capture_output=True, text=True, check=False, timeout=250)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 

@@ -57,4 +57,4 @@ def test_a_refusal_comes_back_from_another_process_as_it_was(error: Refused) -> 
 def test_who_reads_a_stream_loads_no_report() -> None:
     code = "import sys, training.streams.survey; sys.exit(any(name.startswith('training.report') for name in sys.modules))"
 
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=250).returncode == 0
