@@ -1,6 +1,7 @@
 """From a table's schema to the record that a request sends: one definition, so that what is checked in training is checked when serving."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,17 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medserve.v1 import manifest_input_pb2, tensor_pb2
-from training.quality.schema import Field, Schema
+from training.quality.schema import Field, OutOfRange, Schema
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RECORD = "record"
 _REFUSE, _AS_MISSING = manifest_input_pb2.FEATURE_HANDLING_REFUSE, manifest_input_pb2.FEATURE_HANDLING_AS_MISSING
+_OUT_OF_RANGE: Mapping[OutOfRange, manifest_input_pb2.FeatureHandling.ValueType] = {
+    "refuse": _REFUSE, "as missing": _AS_MISSING, "clamp": manifest_input_pb2.FEATURE_HANDLING_CLAMP
+}  # fmt: skip
 
 
 def input_spec(schema: Schema, *, description: str) -> manifest_input_pb2.InputSpec:
-    """The input `record`, float32 [fields]. What no row of the table could have is refused: a value out of range is a wrong unit, mostly.
+    """The input `record`, float32 [fields]. What no row of the table could have is refused, unless a field says otherwise: it is a wrong unit, mostly.
 
     A field that may be missing in the table may be missing in a request, and a category that the table doesn't know counts as missing then.
     """
@@ -64,7 +68,7 @@ def _feature(field: Field) -> manifest_input_pb2.FeatureSpec:
         maximum=field.maximum,
         categories=[manifest_input_pb2.Category(code=category.code, display=category.display) for category in field.categories],
         if_missing=missing,
-        if_out_of_range=_REFUSE,
+        if_out_of_range=_OUT_OF_RANGE[field.if_out_of_range],
         if_unknown_category=missing,
     )
 

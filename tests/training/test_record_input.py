@@ -40,6 +40,19 @@ def test_a_schema_becomes_the_manifests_record() -> None:
     assert spec.record.unknown_features == REFUSE
 
 
+def test_a_field_says_what_becomes_of_a_number_beyond_its_bounds() -> None:
+    fields = (
+        Field(name="pulse", description="pulse", unit="/min", maximum=300, may_be_missing=True, if_out_of_range="as missing"),
+        Field(name="age", description="age", unit="a", maximum=110, if_out_of_range="clamp"),
+    )
+
+    pulse, age = record_input.input_spec(Schema(name="ward", fields=fields), description="who it is").record.features
+
+    assert (pulse.if_out_of_range, age.if_out_of_range) == (AS_MISSING, manifest_input_pb2.FEATURE_HANDLING_CLAMP)
+    with pytest.raises(ValueError, match="age: if_out_of_range: refuse, as missing, clamp; as missing only where it may be missing"):
+        Field(name="age", description="age", unit="a", maximum=110, if_out_of_range="as missing")
+
+
 def test_a_checked_table_becomes_tensors_with_categories_by_their_place() -> None:
     frame = pd.DataFrame({"age": [61, 45], "creatinine": [1.5, None], "sex": ["male", None]})
 

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from training.quality.fault import Reason
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 NO_UNIT = "1"
 """UCUM's unit of a number that has none."""
+
+OutOfRange = Literal["refuse", "as missing", "clamp"]
+"""What becomes of a request's number beyond a bound: the request is refused, the number counts as missing, or the bound stands in for it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +49,7 @@ class Field:
         is_integer: whether the number is a count.
         may_be_missing: whether a row without it is still learnt from.
         other_units: units of another kind that a request may bring, and what a number in them is multiplied by: `umol/L` for a substance in `mg/dL`.
+        if_out_of_range: what becomes of a request's number beyond a bound. A row of the table with one is never learnt from.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Field:
     is_integer: bool = False
     may_be_missing: bool = False
     other_units: Mapping[str, float] = field(default_factory=dict)
+    if_out_of_range: OutOfRange = "refuse"
 
     def __post_init__(self) -> None:
         """Raises ValueError where the field contradicts itself."""
@@ -90,6 +95,9 @@ class Field:
                 raise ValueError(message)
         if self.minimum is not None and self.maximum is not None and self.minimum >= self.maximum:
             message = f"{self.name}: minimum is below maximum; they are {self.minimum} and {self.maximum}"
+            raise ValueError(message)
+        if self.if_out_of_range not in get_args(OutOfRange) or (self.if_out_of_range == "as missing" and not self.may_be_missing):
+            message = f"{self.name}: if_out_of_range: {', '.join(get_args(OutOfRange))}; as missing only where it may be missing"
             raise ValueError(message)
 
 
