@@ -151,6 +151,21 @@ def integrated_brier(followed: Followed, curves: Curves, bootstrap: Bootstrap) -
     return resampling.figure("integrated_brier", _mean(integrated_brier_scores(followed, curves)), bootstrap)
 
 
+def differences(followed: Followed, mine: Curves, theirs: Curves, days: float, bootstrap: Bootstrap) -> list[Figure]:
+    """What one model's `auroc_at`, `brier_at` and `integrated_brier` have over another's on the same resamples, in this order.
+
+    Each as `<name>_difference`; a Brier score that is lower is the better one. Raises as these do.
+    """
+    area, others_area = (area_at(followed, curves, days) for curves in (mine, theirs))
+    brier = brier_scores(followed, mine, days) - brier_scores(followed, theirs, days)
+    integrated = integrated_brier_scores(followed, mine) - integrated_brier_scores(followed, theirs)
+    return [
+        resampling.difference(f"auroc_{days:g}d_difference", area, others_area, bootstrap),
+        resampling.figure(f"brier_{days:g}d_difference", _mean(brier), bootstrap),
+        resampling.figure("integrated_brier_difference", _mean(integrated), bootstrap),
+    ]
+
+
 def _mean(scores: NDArray[np.float64]) -> Statistic:
     return lambda rows: float(scores[rows].mean())
 

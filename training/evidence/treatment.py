@@ -95,11 +95,7 @@ def scored(
 
 def policy_value(trial: Scored, chosen: NDArray[np.int64]) -> PolicyValue:
     """The value of giving each patient what was chosen for them: `chosen` is [items], the options' places. Raises ValueError where one is none."""
-    items, count = trial.scores.shape
-    if chosen.shape != (items,) or not ((chosen >= 0) & (chosen < count)).all():
-        message = f"chosen: one of {count} options for each of the {items} patients"
-        raise ValueError(message)
-    under_policy = trial.scores[np.arange(items), chosen]
+    under_policy = _under(trial, chosen)
     arms = {name: _mean(f"value_{name}", trial.scores[:, place], trial) for place, name in enumerate(trial.options)}
     gains = {name: _mean(f"gain_over_{name}", under_policy - trial.scores[:, place], trial) for place, name in enumerate(trial.options)}
     sign = 1 if trial.higher_is_better else -1
@@ -111,6 +107,12 @@ def policy_value(trial: Scored, chosen: NDArray[np.int64]) -> PolicyValue:
         best_arm=best,
         is_better=min(sign * gains[best].lower, sign * gains[best].upper) > 0,
     )
+
+
+def policy_difference(trial: Scored, mine: NDArray[np.int64], theirs: NDArray[np.int64]) -> Figure:
+    """What one policy's choices are worth less another's on the same patients, the figure `policy_value_difference`; each as of `policy_value`."""
+    first, second = (_under(trial, chosen) for chosen in (mine, theirs))
+    return _mean("policy_value_difference", first - second, trial)
 
 
 def average_effects(trial: Scored, *, reference: str) -> dict[str, Figure]:
@@ -172,6 +174,15 @@ def effect_slope(trial: Scored, predicted: NDArray[Any], *, option: str, referen
     left = found - found.mean() - slope * from_mean
     error = float(np.sqrt(np.sum((from_mean * left) ** 2) * len(found) / max(len(found) - 2, 1)) / spread)
     return _figure(f"effect_slope_{option}", slope, error, trial.confidence_level, f"{_METHOD}, White's error")
+
+
+def _under(trial: Scored, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+    """[items]: each patient's score under what was chosen for them."""
+    items, count = trial.scores.shape
+    if chosen.shape != (items,) or not ((chosen >= 0) & (chosen < count)).all():
+        message = f"chosen: one of {count} options for each of the {items} patients"
+        raise ValueError(message)
+    return trial.scores[np.arange(items), chosen]
 
 
 def _found(trial: Scored, predicted: NDArray[Any], option: str, reference: str) -> NDArray[np.float64]:

@@ -131,6 +131,72 @@ def test_the_difference_is_as_sure_as_the_bootstrap_says(tumours: Items) -> None
     assert (by_formula.lower, by_formula.upper) == pytest.approx(tuple(np.quantile(areas, [0.025, 0.975])), abs=0.012)
 
 
+def test_of_two_that_make_no_mistake_it_is_not_certain_that_they_are_equal() -> None:
+    is_case = np.arange(20) < 10
+
+    found = d.delong_difference(is_case, np.where(is_case, 2.0, 1.0), is_case - np.arange(20) / 100)
+
+    alone = d.delong(is_case, np.where(is_case, 2.0, 1.0))
+    assert found.value == 0
+    assert (found.lower, found.upper) == pytest.approx((alone.lower - 1, 1 - alone.lower))
+
+
+def test_a_difference_of_paired_shares_is_bonett_and_prices() -> None:
+    # As in Bonett and Price's formula, (f + 1) / (n + 2): of 40 items, 12 are so of the first only, and 2 of the second.
+    first, second = np.arange(40) < 30, (np.arange(40) >= 12) & (np.arange(40) < 32)
+
+    found = d.share_difference("accuracy", first, second, Bootstrap(items=40, seed=0))
+
+    one, other = 13 / 42, 3 / 42
+    half = 1.959964 * np.sqrt((one + other - (one - other) ** 2) / 42)
+    assert (found.name, found.value) == ("accuracy_difference", 10 / 40)
+    assert (found.lower, found.upper) == pytest.approx((one - other - half, one - other + half))
+
+
+def test_items_of_the_same_patients_tell_two_shares_apart_no_more_surely_for_being_many() -> None:
+    random = np.random.default_rng(0)
+    first, second = (np.repeat(random.random(30) < share, 20) for share in (0.9, 0.6))
+    groups = np.repeat(np.arange(30), 20)
+
+    alone, by_patient = (d.share_difference("accuracy", first, second, Bootstrap(items=600, seed=0, groups=of)) for of in (None, groups))
+    same = d.share_difference("accuracy", first, first, Bootstrap(items=600, seed=0, groups=groups))
+
+    assert by_patient.value == alone.value
+    assert by_patient.upper - by_patient.lower > 3 * (alone.upper - alone.lower)
+    assert same.interval_method == "paired, Bonett and Price, of 30 groups"
+    assert same.upper == -same.lower == pytest.approx(1.959964 * np.sqrt(2 / 32 / 32))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30), st.floats(0.01, 0.99))
+def test_a_difference_is_within_its_interval_and_the_other_way_round_it_is_the_negative(rows: list[tuple[bool, bool]], level: float) -> None:
+    first, second = (np.array(column) for column in zip(*rows, strict=True))
+    bootstrap = Bootstrap(items=max(len(rows), 2), seed=0, confidence_level=level)
+
+    found, other = d.share_difference("f", first, second, bootstrap), d.share_difference("f", second, first, bootstrap)
+
+    assert -1 <= found.lower <= found.value <= found.upper <= 1
+    assert (other.value, other.lower, other.upper) == pytest.approx((-found.value, -found.upper, -found.lower))
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(200) // 2])
+def test_the_differences_are_those_of_the_figures_and_surer_than_the_figures(groups: NDArray[Any] | None) -> None:
+    is_case, scores = drawn(5)
+    noisier = scores + 0.5 * np.random.default_rng(6).normal(size=200)
+    mine, theirs = (1 / (1 + np.exp(-each)) for each in (scores, noisier))
+    point = OperatingPoint(threshold=0.6, sensitivity=0.5, specificity=0.5, chosen_by="hand")
+    bootstrap = Bootstrap(items=200, seed=1, groups=groups, resamples=200)
+
+    found = d.differences(is_case, mine, theirs, (point, point), bootstrap)
+
+    first, second = d.figures(is_case, mine, point, bootstrap), d.figures(is_case, theirs, point, bootstrap)
+    assert [figure.name for figure in found] == [f"{figure.name}_difference" for figure in first]
+    assert [figure.value for figure in found] == pytest.approx([one.value - other.value for one, other in zip(first, second, strict=True)])
+    assert all(
+        figure.upper - figure.lower < np.hypot(one.upper - one.lower, other.upper - other.lower)
+        for figure, one, other in zip(found, first, second, strict=True)
+    )
+
+
 def test_average_precision_and_brier_are_worked_by_hand() -> None:
     is_case = np.array([True, False, True, False])
     probabilities = np.array([0.9, 0.8, 0.7, 0.1])

@@ -101,6 +101,17 @@ def test_differences_are_surer_on_the_same_patients(trials: list[Made]) -> None:
     assert found.gains["A"].upper - found.gains["A"].value < apart
 
 
+def test_two_policies_are_held_against_each_other_on_the_same_patients(trials: list[Made]) -> None:
+    trial, expected, _ = trials[0]
+    to_all = np.full(400, trial.number("A"))
+
+    found, same = (treatment.policy_difference(trial, chosen, to_all) for chosen in (best_of(expected), to_all))
+
+    gain = treatment.policy_value(trial, best_of(expected)).gains["A"]
+    assert (found.name, found.value, found.lower, found.upper) == ("policy_value_difference", gain.value, gain.lower, gain.upper)
+    assert (same.value, same.lower, same.upper) == (0, 0, 0)
+
+
 def test_effects_that_hold_have_a_slope_of_one_and_those_of_chance_none(trials: list[Made]) -> None:
     arguments: dict[str, Any] = {"option": "B", "reference": "none"}
 
