@@ -40,14 +40,22 @@ def texts(cells: "pd.Series[Any]") -> NDArray[np.object_]:
     """[cells], str without blanks around it; None where nothing stands. A whole number has no decimal point: 1 and 1.0 are "1"."""
     absent = are_missing(cells)
     found = np.empty(len(cells), object)
-    found[:] = [None if gone else _text(cell) for gone, cell in zip(absent, cells, strict=True)]
+    found[:] = [None if gone else text(cell) for gone, cell in zip(absent, cells, strict=True)]
     return found
+
+
+def text(cell: object) -> str:
+    """A cell in which something stands, as `texts` has it."""
+    found = str(cell).strip()
+    whole, point, zeros = found.partition(".")
+    is_whole = point and zeros and not zeros.strip("0") and whole.lstrip("+-").isdecimal()
+    return whole if is_whole else found
 
 
 def named(cells: "pd.Series[Any]", names: Mapping[str, str]) -> NDArray[np.object_]:
     """[cells], the name of each code that is one, by its `texts`. What is none stays as it came: it is the check's to say that nobody knows it."""
     found = np.empty(len(cells), object)
-    found[:] = [cell if text is None else names.get(text, cell) for text, cell in zip(texts(cells), cells, strict=True)]
+    found[:] = [cell if code is None else names.get(code, cell) for code, cell in zip(texts(cells), cells, strict=True)]
     return found
 
 
@@ -71,10 +79,3 @@ def _plain(cell: object) -> str | float | None:
         return float(cell)
     except OverflowError:
         return math.inf
-
-
-def _text(cell: object) -> str:
-    text = str(cell).strip()
-    whole, point, zeros = text.partition(".")
-    is_whole = point and zeros and not zeros.strip("0") and whole.lstrip("+-").isdecimal()
-    return whole if is_whole else text

@@ -179,7 +179,9 @@ def _cells(column: "pa.Array", part: Part) -> tuple[NDArray[Any], dict[Reason, N
         return column.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64, copy=False), reasons
     else:
         values, more = _numbers(column, part)
-    return values, reasons | {reason: mask & ~absent for reason, mask in more.items()}
+    for reason, mask in more.items():
+        reasons[reason] = mask & ~absent | reasons.get(reason, np.zeros(len(column), bool))
+    return values, reasons
 
 
 def _texts(column: "pa.Array", part: Part) -> tuple[NDArray[Any], dict[Reason, NDArray[np.bool_]]]:
@@ -189,7 +191,9 @@ def _texts(column: "pa.Array", part: Part) -> tuple[NDArray[Any], dict[Reason, N
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         column = column.cast(pa.string())
     if not part.categories:
-        return column.fill_null("").to_numpy(zero_copy_only=False).astype(object, copy=False), {}
+        # UTF-16 has a byte of 0 in each letter, and so has what was cut short and filled up; no text has one.
+        has_nul = _mask(pc.match_substring(column, "\0"))
+        return column.fill_null("").to_numpy(zero_copy_only=False).astype(object, copy=False), {Reason.WRONG_ENCODING: has_nul}
     place = pc.index_in(pc.utf8_trim_whitespace(column), pa.array(part.categories, column.type))
     return place.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64), {Reason.UNKNOWN_CATEGORY: _mask(place.is_null())}
 

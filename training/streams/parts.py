@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from training.quality import cells
 from training.quality.fault import Fault, Reason
 from training.streams.cache import cached
 from training.streams.source import STRING, Items, Shard, Source, Spec
@@ -67,7 +68,8 @@ class Patients:
     """What says whose an item is.
 
     Attributes:
-        array: the array of the patients' IDs: texts, for which blanks around them don't count, or integers. Texts of no length are of one patient.
+        array: the array of the patients' IDs: integers, or texts, of which blanks around them don't count and `17.0` is `17` (`quality.cells.text`):
+            so pandas writes whole numbers in a column with gaps. Texts of no length are of one patient.
         pattern: a regular expression that is looked for in the text, such as a file's name; its first group is the ID. None: the whole text.
     """
 
@@ -103,9 +105,9 @@ class Patients:
 
     def _id(self, text: str) -> str | None:
         if self.pattern is None:
-            return text.strip()
+            return cells.text(text)
         match = re.search(self.pattern, text)
-        return None if match is None or match[1] is None else match[1].strip()
+        return None if match is None or match[1] is None else cells.text(match[1])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

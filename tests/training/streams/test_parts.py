@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from training.quality import cells
 from training.quality.fault import Fault
 from training.streams.cache import cached
 from training.streams.columns import Kind, Part
@@ -101,6 +103,29 @@ def test_a_patient_is_known_by_the_text_without_blanks_or_by_a_part_of_it() -> N
     assert len(set(numbers.tolist())) == 3
     assert whole[0] == whole[1] != whole[2]
     assert not set(Patients(array="id").hashes({"id": np.array(["p1"], object)}, 1)[0].tolist()) & set(plain.tolist())
+
+
+def test_a_patient_is_the_same_as_in_a_table_in_memory_however_the_id_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "visits.csv"
+    path.write_text(
+        "\n".join(["patient,visit", *(f"{patient},{row}" for row, patient in enumerate(["17", " 17.0", "17.5", "017", "P1", "P1 ", "18.00"])), ""])
+    )
+    source = CsvFiles(root=path, parts=(Part(name="patient", columns="patient", kind=Kind.STRING),))
+    in_memory = cells.texts(pd.read_csv(path, dtype=str)["patient"])
+
+    streamed, _ = PATIENT.hashes({"patient": np.array(values(source, "patient"), object)}, 0)
+
+    assert pd.factorize(streamed)[0].tolist() == pd.factorize(in_memory)[0].tolist() == [0, 0, 1, 2, 3, 3, 4]
+
+
+def test_an_id_with_a_byte_of_zero_is_a_fault(tmp_path: Path) -> None:
+    path = tmp_path / "visits.csv"
+    path.write_bytes(b"patient\nP1\nP\x002\n")
+    source = CsvFiles(root=path, parts=(Part(name="patient", columns="patient", kind=Kind.STRING),))
+
+    assert [str(block) for shard in source.shards() for block in source.read(shard) if isinstance(block, Fault)] == [
+        "visits.csv, record 2, patient: wrong encoding"
+    ]
 
 
 def test_an_item_whose_patient_isnt_known_is_in_no_part_and_named(table: CsvFiles) -> None:
