@@ -22,7 +22,7 @@ _OUT_OF_RANGE: Mapping[OutOfRange, manifest_input_pb2.FeatureHandling.ValueType]
 
 
 def input_spec(schema: Schema, *, description: str) -> manifest_input_pb2.InputSpec:
-    """The input `record`, float32 [fields]. What no row of the table could have is refused, unless a field says otherwise: it is a wrong unit, mostly.
+    """The input `record`, float32 [fields]. What no row of the table could have is refused, mostly a wrong unit, unless its field says otherwise.
 
     A field that may be missing in the table may be missing in a request, and a category that the table doesn't know counts as missing then.
     """
