@@ -88,6 +88,7 @@ class Dataset:
         validation: these calibrate, set thresholds and end the fit.
         held_out: only the metrics see these.
         notes: what was found of the data when it was read, for the report.
+        of_one_patient: whether all items are of the same one; then no interval says anything of others, and the report says so.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Dataset:
     validation: Part
     held_out: Part
     notes: tuple[Section, ...] = ()
+    of_one_patient: bool = False
 
     def __post_init__(self) -> None:
         """Raises Leak where a patient has items in two parts."""

@@ -47,6 +47,7 @@ def load_ecg5000() -> Dataset:
         validation=Part(inputs=train_inputs[order[-_VALIDATION_ITEMS:]], targets=train_labels[order[-_VALIDATION_ITEMS:]]),
         held_out=Part(inputs=test_inputs, targets=test_labels),
         notes=(as_read("heartbeat", kept.taken, kept.records, kept.faults),),
+        of_one_patient=True,
     )
 
 

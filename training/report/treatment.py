@@ -14,8 +14,8 @@ from training.report.page import Plot, Section, table
 from training.report.plots import Band
 
 
-def policy(value: PolicyValue) -> Section:
-    """The policy's value beside that of each option for everybody, and what it gains over each."""
+def policy(value: PolicyValue, ranked_first: Mapping[str, int]) -> Section:
+    """The policy's value beside that of each option for everybody, what it gains over each, and for how many patients each option is ranked first."""
     rows = [("the model's choice", with_interval(value.policy), "")]
     rows += [(f"{name} for everybody", with_interval(figure), with_interval(value.gains[name])) for name, figure in value.arms.items()]
     return Section(
@@ -28,6 +28,21 @@ def policy(value: PolicyValue) -> Section:
             ),
         ),
         table=table(("", "mean outcome", "the model's choice less this"), rows),
+        beneath=(_ranked_first(ranked_first),),
+    )
+
+
+def _ranked_first(patients: Mapping[str, int]) -> Section:
+    of = sum(patients.values())
+    always = [name for name, count in patients.items() if count == of]
+    text = [
+        f"The model chooses {name} for every one of these {of} patients: here it is worth what that is worth for everybody, whatever it says of each."
+        for name in always
+    ]
+    return Section(
+        title="How often each option is ranked first",
+        text=tuple(text),
+        table=table(("", "patients", "share"), [(name, f"{count}", f"{count / of:.1%}") for name, count in patients.items()]),
     )
 
 

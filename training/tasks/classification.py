@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -118,7 +119,8 @@ class Classification:
         error = calibration.expected_calibration_error(said.held_out, data.held_out.targets)
         before = calibration.expected_calibration_error(raw.held_out, data.held_out.targets)
         bench.say(f"held-out expected calibration error {error:.4f}, before it was calibrated {before:.4f}")
-        baseline = self._baseline(data)
+        theirs = self._said(partial(self._baseline, data.training), data)
+        baseline = theirs.figures(data, seed=self.seed)
         bench.say(f"baseline, {self.baseline.name}: {', '.join(f'{figure.name} {figure.value:.4f}' for figure in baseline)}")
         novel = self._novelty_figures(model, threshold, data)
         bootstrap, few = by_patient(data.held_out, self.seed), by_patient(data.held_out, self.seed, resamples=200)
@@ -143,6 +145,7 @@ class Classification:
             figures=tuple(figures),
             baseline=tuple(baseline),
             baseline_name=self.baseline.name,
+            differences=tuple(said.differences(theirs, data, seed=self.seed)),
             sections=sections,
             measured={"ece": Measured(value=error), "conformal_coverage": Measured.of(coverage[0])},
             subgroups={"accuracy": subgroups.for_gates(levels)},
@@ -159,12 +162,8 @@ class Classification:
             validated=said[: len(data.validation)], held_out=said[len(data.validation) :], wanted_sensitivity=self.wanted_sensitivity
         )
 
-    def _baseline(self, data: "Dataset") -> list[Figure]:
-        def ask(inputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
-            training = data.training
-            return {PROBABILITIES: self.baseline.probabilities(training.inputs, training.targets, inputs, classes=len(self.classes))}
-
-        return self.evaluate(ask, data)
+    def _baseline(self, training: "Part", inputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        return {PROBABILITIES: self.baseline.probabilities(training.inputs, training.targets, inputs, classes=len(self.classes))}
 
     def _novelty_figures(self, model: "keras.Model", threshold: float | None, data: "Dataset") -> dict[str, list[Figure]]:
         """By the name of each set of other items."""

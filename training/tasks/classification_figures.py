@@ -44,6 +44,21 @@ class Said:
             return found
         return [*found, *discrimination.figures(is_case, self.held_out[:, 1].astype(np.float64), point, by_patient(data.held_out, seed))]
 
+    def differences(self, other: Self, data: "Dataset", *, seed: int) -> list[Figure]:
+        """Each of `figures` less what else was said of the same items, in the same order, with a paired interval."""
+        part, bootstrap = data.held_out, by_patient(data.held_out, seed)
+        mine, theirs = (said.held_out.argmax(axis=1) for said in (self, other))
+        f1, others_f1 = (_f1(said.held_out, part.targets) for said in (self, other))
+        found = [
+            discrimination.share_difference("accuracy", mine == part.targets, theirs == part.targets, bootstrap),
+            resampling.difference("macro_f1_difference", f1, others_f1, bootstrap),
+        ]
+        first, second, is_case = self._point(data), other._point(data), part.targets == 1
+        if first is None or second is None or is_case.all() or not is_case.any():
+            return found
+        scores, others = (said.held_out[:, 1].astype(np.float64) for said in (self, other))
+        return [*found, *discrimination.differences(is_case, scores, others, (first, second), bootstrap)]
+
     def _point(self, data: "Dataset") -> OperatingPoint | None:
         is_case = data.validation.targets == 1
         if self.held_out.shape[1] != 2 or is_case.all() or not is_case.any():  # noqa: PLR2004 - of two classes
@@ -56,14 +71,19 @@ def _of_all_classes(probabilities: NDArray[Any], part: "Part", seed: int) -> lis
     labels = part.targets
     if part.patients is None:
         return evaluate(probabilities, labels, seed=seed)
-    said, classes, present = probabilities.argmax(axis=1), probabilities.shape[1], np.unique(labels)
     bootstrap = by_patient(part, seed)
+    return [
+        resampling.share_of("accuracy", probabilities.argmax(axis=1) == labels, bootstrap),
+        resampling.figure("macro_f1", _f1(probabilities, labels), bootstrap),
+    ]
+
+
+def _f1(probabilities: NDArray[Any], labels: NDArray[np.int64]) -> resampling.Statistic:
+    """Macro F1 of some of the items, over the classes that all of them have."""
+    said, classes, present = probabilities.argmax(axis=1), probabilities.shape[1], np.unique(labels)
 
     def f1(rows: NDArray[np.int64]) -> float:
         confusion = np.bincount(labels[rows] * classes + said[rows], minlength=classes * classes)
         return float(macro_f1(confusion.reshape(classes, classes), present))
 
-    return [
-        resampling.share_of("accuracy", said == labels, bootstrap),
-        resampling.figure("macro_f1", f1, bootstrap),
-    ]
+    return f1

@@ -158,6 +158,7 @@ class Survival:
             figures=tuple(figures),
             baseline=tuple(baseline),
             baseline_name=self.baseline.name,
+            differences=tuple(survival.differences(followed, curves, theirs, self.horizon_days, bootstrap)),
             sections=sections,
             measured={"calibration_error": Measured(value=error), **{figure.name: Measured.of(figure) for figure in acting.figures}},
             subgroups={self._auroc: subgroups.for_gates(levels)},

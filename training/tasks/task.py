@@ -52,6 +52,8 @@ class Trained:
         figures: on held-out items; the floor's is among them.
         baseline: the same figures, in the same order, of what the model is held against.
         baseline_name: for people.
+        differences: each figure less the baseline's, in the same order, with the interval of that difference on the same items; empty where nobody
+            worked it out.
         measured: other figures that a gate may ask for, by name.
         subgroups: as `gates.evidence.Evidence` has them.
         sections: of the report, but for the figures.
@@ -63,6 +65,7 @@ class Trained:
     baseline: tuple[Figure, ...]
     baseline_name: str
     sections: tuple[Section, ...]
+    differences: tuple[Figure, ...] = ()
     measured: Mapping[str, Measured] = field(default_factory=dict)
     subgroups: Mapping[str, Mapping[str, Mapping[str, Group]]] = field(default_factory=dict)
 

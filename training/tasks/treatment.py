@@ -103,12 +103,15 @@ class Treatment:
         model, threshold = self._served(learner, features, data)
         said = network.predicted(model, data.held_out.inputs)
         trial, reference = self._trial(features, data.held_out), next(iter(self.options.values()))
-        value = treatment.policy_value(trial, self._best(said[OUTCOME]))
+        chosen = self._best(said[OUTCOME])
+        value = treatment.policy_value(trial, chosen)
         figures = self._figures(value)
         # The sceptic gives everybody what was best in the training patients' mean.
         favourite = int(self._best(pseudo.mean(axis=0)))
-        sceptic = treatment.policy_value(trial, np.full(len(data.held_out), favourite))
-        baseline = self._figures(sceptic)
+        same_for_all = np.full(len(data.held_out), favourite)
+        baseline = self._figures(treatment.policy_value(trial, same_for_all))
+        # What both gain over the reference is over the same one, so that it is the difference of both figures.
+        difference = treatment.policy_difference(trial, chosen, same_for_all)
         name = f"{trial.options[favourite]} for everybody, which was best among the training patients"
         for figure in figures:
             bench.say(f"held-out {figure}")
@@ -122,9 +125,9 @@ class Treatment:
         coverage = simulate(features.transform(data.held_out.inputs), trials=self.simulated_trials, seed=self.seed + 1).coverage(learner)
         for figure in coverage.values():
             bench.say(f"simulated {figure}")
-        levels = self._by_level(trial, value, self._best(said[OUTCOME]), data)
+        levels = self._by_level(trial, value, chosen, data)
         sections = (
-            report.policy(value),
+            report.policy(value, dict(zip(trial.options, np.bincount(chosen, minlength=len(trial.options)).tolist(), strict=True))),
             *evidence_report.by_level(levels),
             report.average_effects(effects, predicted, unit=self.unit, reference=reference, miss=miss),
             self._effects_hold(trial, said[EFFECT]),
@@ -137,6 +140,7 @@ class Treatment:
             figures=tuple(figures),
             baseline=tuple(baseline),
             baseline_name=name,
+            differences=(difference, replace(difference, name=f"{figures[1].name}_difference")),
             sections=sections,
             measured={"average_effect_miss": Measured(value=miss), **{name: Measured.of(figure) for name, figure in coverage.items()}},
             subgroups={value.gains[reference].name: subgroups.for_gates(levels)},

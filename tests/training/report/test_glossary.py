@@ -2,9 +2,8 @@
 
 import pytest
 
-from training.evaluate import Figure
 from training.jobs import JOBS
-from training.report import figures, glossary
+from training.report import glossary
 
 
 @pytest.mark.parametrize("name", JOBS)
@@ -33,17 +32,3 @@ def test_only_figures_are_replaced_in_a_sentence() -> None:
     said = glossary.in_words("the upper end of conformal_single is 1, of brier 2; fine_tuned accuracy")
 
     assert said == "the upper end of sets of one class is 1, of Brier score 2; fine_tuned accuracy"
-
-
-def test_of_an_error_the_smaller_one_is_ahead() -> None:
-    def of(name: str, value: float) -> Figure:
-        return Figure(name=name, value=value, lower=value - 0.01, upper=value + 0.01, confidence_level=0.95, interval_method="wilson")
-
-    section = figures.figures(
-        [of("brier", 0.1), of("accuracy", 0.1), of("macro_f1", 0.5)], [of("brier", 0.2), of("accuracy", 0.2), of("macro_f1", 0.5)], baseline_name="b"
-    )
-
-    assert section.table is not None
-    assert [row[-1] for row in section.table.rows] == ["ahead", "behind", "not told apart"]
-    assert "Not told apart: they do" in section.text[-1]
-    assert [row[1] for row in (section.beneath[0].table or pytest.fail("no table")).rows] == ["brier", "accuracy", "macro_f1"]

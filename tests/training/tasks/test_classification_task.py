@@ -72,6 +72,16 @@ def test_it_is_said_and_reported_what_came_of_it_and_that_there_were_few_items(t
     assert "How probabilities were made to hold" in [section.title for section in made.sections]
 
 
+def test_each_figure_is_held_against_the_baselines_on_the_same_patients(trained: tuple[Trained, list[str]]) -> None:
+    made, _ = trained
+
+    assert [each.name for each in made.differences] == [f"{figure.name}_difference" for figure in made.figures]
+    for each, mine, theirs in zip(made.differences, made.figures, made.baseline, strict=True):
+        assert each.value == pytest.approx(mine.value - theirs.value)
+        assert each.lower <= each.value <= each.upper
+        assert "of 30 groups" in each.interval_method
+
+
 def test_the_shares_of_conformal_sets_have_intervals_by_patient(trained: tuple[Trained, list[str]]) -> None:
     assert any("conformal_coverage" in line and "of 30 groups" in line for line in trained[1])
 

@@ -60,6 +60,10 @@ def test_it_tells_who_dies_sooner(trained: Trained) -> None:
     assert figures["auroc_180d"].value > 0.75
     assert figures["auroc_180d"].lower < figures["auroc_180d"].value < figures["auroc_180d"].upper
     assert [figure.name for figure in trained.baseline] == list(figures)
+    assert [figure.name for figure in trained.differences] == [f"{name}_difference" for name in figures]
+    for each, mine, theirs in zip(trained.differences, trained.figures, trained.baseline, strict=True):
+        assert each.value == pytest.approx(mine.value - theirs.value)
+        assert each.upper - each.lower < np.hypot(mine.upper - mine.lower, theirs.upper - theirs.lower)
 
 
 def test_the_served_curve_falls_and_is_what_the_hazards_make(trained: Trained, data: Dataset) -> None:

@@ -7,8 +7,11 @@ import pytest
 
 from medserve.v1 import coding_pb2
 from training.dataset import Dataset, Part
+from training.evaluate import Figure
 from training.evidence.robustness import Shift
+from training.evidence.treatment import PolicyValue
 from training.features import Normalise, Recipe
+from training.report import treatment as report
 from training.tasks.task import Bench, Trained
 from training.tasks.treatment import Treatment
 
@@ -47,6 +50,10 @@ def test_its_choice_is_worth_more_than_any_option_for_all(trained: Trained) -> N
     # The best of ±4x is 4|x|, 3.2 in the mean.
     assert gain.value == pytest.approx(3.2, abs=0.5)
     assert value.lower > trained.baseline[0].upper
+    assert [each.name for each in trained.differences] == ["policy_value_difference", "gain_over_nothing_difference"]
+    for each, mine, theirs in zip(trained.differences, trained.figures, trained.baseline, strict=True):
+        assert each.value == pytest.approx(mine.value - theirs.value)
+        assert each.lower > 0
 
 
 def test_each_option_comes_with_its_outcome_effect_and_bounds(trained: Trained, data: Dataset) -> None:
@@ -79,11 +86,31 @@ def test_the_report_says_plainly_what_the_choice_is_worth(trained: Trained) -> N
         "What the choice is worth", "For whom", "What each option does in the mean", "Whether effects hold", "Whether intervals hold",
         "When inputs get worse",
     ]  # fmt: skip
-    assert "the policy is better than" in sections["What the choice is worth"].text[0]
+    worth = sections["What the choice is worth"]
+    assert "the policy is better than" in worth.text[0]
+    (first,) = worth.beneath
+    assert first.table is not None
+    assert [row[0] for row in first.table.rows] == ["nothing", "drug A", "drug B"]
+    assert sum(int(row[1]) for row in first.table.rows) == 400
+    assert first.text == ()
     hold = sections["Whether effects hold"].table
     assert hold is not None
     slopes = {row[0]: float(row[1].split()[0]) for row in hold.rows}
     assert slopes == {"drug A": pytest.approx(1, abs=0.2), "drug B": pytest.approx(1, abs=0.2)}
+
+
+def test_where_all_are_given_the_same_the_report_says_so() -> None:
+    def figure(name: str) -> Figure:
+        return Figure(name=name, value=1, lower=0, upper=2, confidence_level=0.95, interval_method="normal")
+
+    of = {"nothing": figure("n"), "drug A": figure("a")}
+    value = PolicyValue(policy=figure("policy_value"), arms=of, gains=of, best_arm="drug A", is_better=False)
+
+    (beneath,) = report.policy(value, {"nothing": 0, "drug A": 856}).beneath
+
+    assert beneath.text[0].startswith("The model chooses drug A for every one of these 856 patients")
+    assert beneath.table is not None
+    assert beneath.table.rows == (("nothing", "0", "0.0%"), ("drug A", "856", "100.0%"))
 
 
 def test_what_the_choice_gains_is_told_by_subgroup(trained: Trained, data: Dataset) -> None:
