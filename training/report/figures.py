@@ -65,6 +65,8 @@ def method(figure: Figure) -> str:
 
 
 def _verdict(figure: Figure, difference: Figure) -> str:
+    if difference.lower == difference.upper == 0:
+        return "the same on these items"
     if difference.lower <= 0 <= difference.upper:
         return "not told apart"
     found = glossary.meaning(figure.name)

@@ -38,6 +38,12 @@ def test_intervals_that_overlap_hide_no_difference_that_the_same_items_show() ->
     assert rows(found)[0][3:] == ("-0.0091 (-0.0127 to -0.0055; 95%, Wilson)", "behind")
 
 
+def test_of_two_that_choose_the_same_it_is_not_said_that_nobody_knows() -> None:
+    found = section([of("policy_value", 400.0, 20.0)], [of("policy_value", 400.0, 20.0)], [of("policy_value_difference", 0.0, 0.0)])
+
+    assert rows(found)[0][3:] == ("+0 (+0 to +0; 95%, Wilson)", "the same on these items")
+
+
 def test_without_differences_nothing_is_said_of_which_is_ahead() -> None:
     found = section([of("accuracy", 0.9)], [of("accuracy", 0.2)], [])
 
