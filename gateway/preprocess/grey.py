@@ -17,6 +17,9 @@ from gateway.manifest import ImageInput, Windowing
 from gateway.preprocess.pixels import to_bytes_range
 
 _WHITE = 255.0
+# More than any stored value has (PS3.5 8.1.1: 16 bits), and more than any measured value.
+_MOST_STORED = 65536
+_MOST_MEASURED = float(np.finfo(np.float32).max)
 Values = NDArray[np.float64]
 
 
@@ -68,8 +71,8 @@ def is_little_endian(dataset: FileDataset) -> bool:
 def to_display(stored: NDArray[Any], dataset: FileDataset, medium: ImageInput, *, field: str) -> NDArray[np.uint8]:
     """Stored values, integers [rows, columns], as the manifest wants to see them: uint8 [rows, columns], 0 black and 255 white.
 
-    Padding (PS3.3 C.7.5.1.1.2) is black, whatever the interpretation, and counts for no range. Raises DicomUnreadable for a window
-    that the standard doesn't allow; whatever else is wrong with the object's elements raises as it comes.
+    Padding (PS3.3 C.7.5.1.1.2) is black, whatever the interpretation, and counts for no range. Raises DicomUnreadable for a window or
+    a rescale that the standard doesn't allow; whatever else is wrong with the object's elements raises as it comes.
     """
     padding = _padding_of(stored, dataset)
     present = stored if padding is None else stored[~padding]
@@ -78,7 +81,7 @@ def to_display(stored: NDArray[Any], dataset: FileDataset, medium: ImageInput, *
     # Padding lies outside of the values present, as a rule. It is clipped to them for the look-up, and blackened in the end.
     lowest, highest = int(present.min()), int(present.max())
     ramp = np.arange(lowest, highest + 1, dtype=np.int64)
-    shades = _shades(_rescale(ramp, dataset), dataset, medium, field)
+    shades = _shades(_rescale(ramp, dataset, field), dataset, medium, field)
     # Once, and here only: Presentation LUT Shape INVERSE says the same of the same object (PS3.3 C.8.11.3.1.2), and isn't read.
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         shades = (255 - shades).astype(np.uint8)
@@ -108,14 +111,24 @@ def _as_stored(value: int, dataset: FileDataset) -> int:
     return value - 65536 if int(dataset.PixelRepresentation) == 1 and value > 32767 else value  # noqa: PLR2004 - 16-bit two's complement
 
 
-def _rescale(ramp: NDArray[np.int64], dataset: FileDataset) -> Values:
+def _rescale(ramp: NDArray[np.int64], dataset: FileDataset, field: str) -> Values:
     """The modality LUT: stored values to what they measure (PS3.3 C.11.1), for example Hounsfield units."""
     if dataset.get("ModalityLUTSequence"):
         table = LookupTable.of_item(dataset.ModalityLUTSequence[0], is_little_endian=is_little_endian(dataset))
         return table.look_up(ramp).astype(np.float64)
     slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
-    values = ramp.astype(np.float64)
-    return values if slope is None or intercept is None else values * float(slope) + float(intercept)
+    if slope is None and intercept is None:
+        return ramp.astype(np.float64)
+    if slope is None or intercept is None:
+        missing = "Rescale Slope (0028,1053)" if slope is None else "Rescale Intercept (0028,1052)"
+        message = f"{missing} is missing, and its counterpart isn't (PS3.3 C.11.1): export and send the object again"
+        raise DicomUnreadable(message, field=field)
+    slope, intercept = float(slope), float(intercept)
+    # By a slope of 0 nothing is measured. The negation is for what is no number.
+    if slope == 0 or not abs(slope) * _MOST_STORED + abs(intercept) <= _MOST_MEASURED:
+        message = "Rescale Slope (0028,1053) is 0, or it or Rescale Intercept (0028,1052) isn't finite: export and send the object again"
+        raise DicomUnreadable(message, field=field)
+    return ramp.astype(np.float64) * slope + intercept
 
 
 def _shades(values: Values, dataset: FileDataset, medium: ImageInput, field: str) -> NDArray[np.uint8]:

@@ -49,6 +49,9 @@ class Reason(StrEnum):
     TWO_SIZES = "two sizes in a series"
     NO_ORDER = "slices without an order"
     UNEVEN = "slices unevenly spaced"
+    SAME_PLACE = "two slices at one place"
+    MIXED_SERIES = "slices that don't belong together"
+    OTHER_MODALITY = "another modality"
 
 
 # What a table's cell or record has, and a file doesn't. The others may be of a file: an image that is one item has a size and a class too.

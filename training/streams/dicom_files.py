@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from training.quality.fault import Fault, Reason
-from training.streams import dicom_pixels
+from training.streams import dicom_header, dicom_pixels
 from training.streams.dicom_pixels import Window
 from training.streams.folder import Listing, listing, shards_of
 from training.streams.labels import Labels, files_of, spec_of
@@ -27,6 +27,7 @@ class DicomFiles:
         shape: rows and columns. An image of another size isn't taken; None for both where each may have its own.
         labels: gives the classes; None where there are none.
         window: that of the manifest of a model which is to learn from them; None for what was measured.
+        modalities: the `dicom_modalities` of the same manifest. An image of another isn't taken; empty for any.
         patients: whether items say whose they are. An image without a Patient ID isn't taken then.
         max_pixels: of an image.
         buffer: how many items are held to be shuffled.
@@ -37,6 +38,7 @@ class DicomFiles:
     shape: tuple[int | None, int | None]
     labels: Labels | None = None
     window: Window | None = None
+    modalities: tuple[str, ...] = ()
     patients: bool = False
     max_pixels: int = 64_000_000
     buffer: int = 64
@@ -45,6 +47,7 @@ class DicomFiles:
     def __post_init__(self) -> None:
         """Raises ValueError where a field isn't as above."""
         require_counts(max_pixels=self.max_pixels, buffer=self.buffer, shard_files=self.shard_files)
+        dicom_pixels.require_modalities(self.modalities)
         if len([*self.shape]) != 2:  # noqa: PLR2004 - as said
             message = f"shape: rows and columns, not {self.shape}"
             raise ValueError(message)
@@ -70,11 +73,11 @@ class DicomFiles:
             yield from shard.faults
         for name in self._listing.names[shard.first + start : shard.first + shard.records]:
             path = path_of(self.root, name)
-            image = dicom_pixels.pixels(path, size=self.shape, max_pixels=self.max_pixels, window=self.window)
+            image = dicom_pixels.pixels(path, size=self.shape, max_pixels=self.max_pixels, window=self.window, modalities=self.modalities)
             if isinstance(image, Reason):
                 yield Fault(file=name, reason=image)
                 continue
-            patient = dicom_pixels.patient(path) if self.patients else None
+            patient = dicom_header.patient(path) if self.patients else None
             if patient == "":
                 yield Fault(file=name, column="PatientID", reason=Reason.MISSING)
                 continue

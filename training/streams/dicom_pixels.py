@@ -1,12 +1,12 @@
 """A DICOM file to what its pixels measure: stored values through the modality LUT (PS3.3 C.11.1), for example Hounsfield units.
 
-Only the elements named here are ever read. None of them says who the patient is, but for the Patient ID, which is read where somebody asks whose an
-image is. pydicom's exceptions, warnings and log messages quote values of
-the object, so none of them leaves this file.
+Only the elements named here and in `dicom_header` are ever read, and none of those named here says who the patient is. pydicom's exceptions, warnings
+and log messages quote values of the object, so none of them leaves these two files.
 """
 
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,8 @@ for _library in ("pydicom", "jpeg_ls"):
 warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
 
 PATTERNS = ("*",)
-_NAMES_OF_PLACE = ["SeriesInstanceUID", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient"]
 _NAMES = [
-    *_NAMES_OF_PLACE, "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns",
+    "Modality", "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns",
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
     "ModalityLUTSequence", "RescaleIntercept", "RescaleSlope",
     "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "FloatPixelData", "DoubleFloatPixelData", "PixelData",
@@ -65,68 +64,33 @@ class Window:
         return (((measured - (self.center - 0.5)) / (self.width - 1) + 0.5) * _WHITE).clip(0, _WHITE)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Header:
-    """What a series is put in order by.
-
-    Attributes:
-        series: which one it is of.
-        size: rows and columns; None for an object without pixels.
-        number: Instance Number (0020,0013).
-        position: Image Position (Patient) (0020,0032), in mm.
-        orientation: Image Orientation (Patient) (0020,0037), direction cosines of a row and of a column.
-    """
-
-    series: str
-    size: tuple[int, int] | None
-    number: int | None
-    position: tuple[float, ...] | None
-    orientation: tuple[float, ...] | None
-
-
 def is_directory(name: str) -> bool:
     """Whether it is a directory of a medium (PS3.10), and so no image; or a text beside the images."""
     last = name.rsplit("/", 1)[-1]
     return last.startswith("DICOMDIR") or last.lower().endswith((".txt", ".csv", ".json", ".md", ".xml", ".html", ".pdf"))
 
 
-def header(path: Path) -> Header | Reason:
-    """Without the pixels; or why it can't be had. Raises OSError where the disk refuses."""
-    if not path.stat().st_size:
-        return Reason.EMPTY_FILE
-    try:
-        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*_NAMES_OF_PLACE, "Rows", "Columns"])
-        has_size = "Rows" in dataset and "Columns" in dataset
-        return Header(
-            series=str(dataset.get("SeriesInstanceUID") or ""),
-            size=(int(dataset.Rows), int(dataset.Columns)) if has_size else None,
-            number=int(dataset.InstanceNumber) if dataset.get("InstanceNumber") is not None else None,
-            position=_numbers(dataset.get("ImagePositionPatient"), 3),
-            orientation=_numbers(dataset.get("ImageOrientationPatient"), 6),
-        )
-    except Exception as error:  # noqa: BLE001 - pydicom raises all kinds, and its messages quote the object
-        return _reason(error)
+def require_modalities(modalities: Sequence[str]) -> None:
+    """Raises ValueError where they aren't names in a tuple."""
+    if not isinstance(modalities, tuple) or not all(modalities):
+        message = f"modalities: a tuple of Modality (0008,0060), such as ('CT',), not {modalities!r}"
+        raise ValueError(message)
 
 
-def patient(path: Path) -> str:
-    """Patient ID (0010,0020), without the blanks around it; empty where there is none, or the object is none."""
-    try:
-        return str(pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["PatientID"]).get("PatientID") or "").strip()
-    except Exception as error:  # noqa: BLE001 - as above
-        _reason(error)
-        return ""
-
-
-def pixels(path: Path, *, size: tuple[int | None, int | None], max_pixels: int, window: Window | None = None) -> NDArray[Any] | Reason:
+def pixels(
+    path: Path, *, size: tuple[int | None, int | None], max_pixels: int, window: Window | None = None, modalities: Sequence[str] = ()
+) -> NDArray[Any] | Reason:
     """One frame of grey values, or why it can't be had: float32 [rows, columns] in the modality's own units; or in a window, which is for display.
 
     In a window it is uint8 [rows, columns, 1], as `gateway/preprocess/grey.py` makes it: MONOCHROME1 is inverted, and padding is black. Without one
-    MONOCHROME1 stays as it is. Raises OSError where the disk refuses.
+    MONOCHROME1 stays as it is. Where there are `modalities`, it is of one of them. Raises OSError where the disk refuses.
     """
     if not path.stat().st_size:
         return Reason.EMPTY_FILE
     try:
         dataset = pydicom.dcmread(path, specific_tags=_NAMES)
+        if modalities and dataset.get("Modality") not in modalities:
+            return Reason.OTHER_MODALITY
         reason = _refused(dataset, size, max_pixels)
         if reason is not None:
             return reason
@@ -134,7 +98,7 @@ def pixels(path: Path, *, size: tuple[int | None, int | None], max_pixels: int, 
         measured = _measured(stored, dataset)
         return measured.astype(np.float32) if window is None else _shown(window.of(measured), stored, dataset)
     except Exception as error:  # noqa: BLE001 - as above, and so do the decoders
-        return _reason(error)
+        return reason_of(error)
 
 
 def _refused(dataset: Any, size: tuple[int | None, int | None], max_pixels: int) -> Reason | None:  # noqa: ANN401 - a pydicom dataset
@@ -183,26 +147,23 @@ def _measured(stored: NDArray[Any], dataset: Any) -> NDArray[np.float64]:  # noq
             message = "the table isn't what its descriptor says"
             raise ValueError(message)
         return entries[:count].astype(np.float64).take(stored.astype(np.int64) - first, mode="clip")
-    slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
-    if slope is None or intercept is None:
+    slope, intercept = number(dataset.get("RescaleSlope")), number(dataset.get("RescaleIntercept"))
+    if slope is None and intercept is None:
         return stored.astype(np.float64)
-    measured = stored.astype(np.float64) * float(slope) + float(intercept)
-    if not np.isfinite(measured).all() or np.abs(measured).max() > np.finfo(np.float32).max:
-        message = "the rescale isn't finite"
+    # PS3.3 C.11.1: one is required where the other is. By a slope of 0 nothing is measured; and beyond float32 nothing is held, whatever is stored.
+    if slope is None or intercept is None or slope == 0 or not abs(slope) * 2**_MOST_BITS + abs(intercept) <= np.finfo(np.float32).max:
+        message = "the rescale isn't what the standard allows"
         raise ValueError(message)
-    return measured
+    return stored.astype(np.float64) * slope + intercept
 
 
-def _numbers(value: Any, count: int) -> tuple[float, ...] | None:  # noqa: ANN401 - an element's value
-    """So many finite numbers, or None."""
-    if value is None or isinstance(value, str) or len(value) != count:
-        return None
-    numbers = tuple(float(one) for one in value)
-    return numbers if np.isfinite(numbers).all() else None
+def number(value: Any) -> float | None:  # noqa: ANN401 - an element's value
+    """The element's number; None where it is empty or isn't there. Raises ValueError or TypeError where it is none."""
+    return None if value is None else float(value)
 
 
-def _reason(error: Exception) -> Reason:
-    """An error that the operating system numbered is no fault of the data, and passes."""
+def reason_of(error: Exception) -> Reason:
+    """Why nothing can be had of an object. An error that the operating system numbered is no fault of the data, and passes."""
     if isinstance(error, OSError) and error.errno is not None:
         raise error
     return Reason.NOT_SUPPORTED if isinstance(error, NotImplementedError) else Reason.DAMAGED

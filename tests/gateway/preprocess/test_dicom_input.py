@@ -321,6 +321,7 @@ def floating() -> DicomObject:
         pytest.param(DicomObject(content=shipped("JPEG2000-embedded-sequence-delimiter.dcm")), DicomUnreadable, id="damaged JPEG 2000"),
         pytest.param(changed("MR_small.dcm", WindowWidth=0), DicomUnreadable, id="a window of no width"),
         pytest.param(changed("MR_small.dcm", VOILUTFunction="CUBIC"), DicomUnreadable, id="a window of an unknown function"),
+        pytest.param(changed("CT_small.dcm", RescaleSlope="0"), DicomUnreadable, id="a slope of 0"),
         pytest.param(changed("MR_small.dcm", Rows=0), DicomUnreadable, id="no rows"),
         pytest.param(without("MR_small.dcm", "BitsStored"), DicomUnreadable, id="a type 1 element missing"),
         pytest.param(changed("MR_small_RLE.dcm", Columns=63), DicomUnreadable, id="another size than what is compressed"),
@@ -356,6 +357,13 @@ def test_refuses_a_transfer_syntax_that_nothing_decodes(prepare: Prepare) -> Non
     data.file_meta.TransferSyntaxUID = uid.MPEG2MPML
     with pytest.raises(DicomNotSupported, match="transfer syntax"):
         prepare(spec(), file_of(data))
+
+
+@pytest.mark.parametrize(("missing", "tag"), [("RescaleSlope", "0028,1053"), ("RescaleIntercept", "0028,1052")])
+def test_half_a_rescale_is_refused_by_its_name(prepare: Prepare, missing: str, tag: str) -> None:
+    for value in (without("CT_small.dcm", missing), changed("CT_small.dcm", **{missing: None})):
+        with pytest.raises(DicomUnreadable, match=rf"^Rescale \w+ \({tag}\) is missing"):
+            prepare(spec(windowing=Windowing.FIXED, center=40, width=400), value)
 
 
 def test_takes_the_manifests_modalities_only(prepare: Prepare) -> None:

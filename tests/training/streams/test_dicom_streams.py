@@ -12,8 +12,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from gateway.manifest import ColorSpace, ImageInput, Windowing
-from gateway.preprocess.grey import to_display
+from training.streams import dicom_header
 from training.streams.dicom_files import DicomFiles
 from training.streams.dicom_pixels import Window
 from training.streams.dicom_series import DicomSeries
@@ -150,7 +149,6 @@ def without_pixels(dataset: Dataset) -> None:
     [
         (smaller, "lung/ct/2693: two sizes in a series"),
         (without_pixels, "lung/ct/2693: no pixels"),
-        (without_number, "lung/ct/2062: slices without an order"),
         (lambda dataset: dataset.update({"PixelData": dataset.PixelData[:100]}), "lung/ct/2693: cut short or damaged"),
     ],
 )
@@ -161,6 +159,120 @@ def test_a_series_with_a_slice_that_does_not_fit_is_named_by_it(read: Any, serie
 
     assert not items["pixels"]
     assert faults == [fault]
+
+
+def test_a_series_without_positions_has_an_instance_number_for_each_slice(read: Any, series: Path) -> None:
+    for path in (series / "lung" / "ct").iterdir():
+        change(path, without_number if path.name == "2693" else without_position)
+
+    assert read(DicomSeries(root=series))[1] == ["lung/ct/2062: slices without an order"]
+
+
+STRANGERS = {
+    "PatientID": "ANOTHER",
+    "Modality": "MR",
+    "FrameOfReferenceUID": "1.2.3",
+    "PhotometricInterpretation": "MONOCHROME1",
+    "RescaleType": "US",
+    "PixelSpacing": ["0.488281", "0.49"],
+    "ImageOrientationPatient": ["1", "0", "0", "0", "0.9998", "0.02"],
+    "RescaleSlope": "2",
+    "RescaleIntercept": "0",
+}
+
+
+@pytest.mark.parametrize("keyword", STRANGERS)
+@pytest.mark.parametrize("name", ["2062", "2693"])
+def test_a_slice_of_another_origin_is_named(read: Any, series: Path, name: str, keyword: str) -> None:
+    change(series / "lung" / "ct" / name, lambda dataset: setattr(dataset, keyword, STRANGERS[keyword]))
+
+    items, faults = read(DicomSeries(root=series))
+
+    assert not items["pixels"]
+    assert faults == [f"lung/ct/{name}, {keyword}: slices that don't belong together"]
+
+
+def _with_a_lut(dataset: Dataset) -> None:
+    lut = Dataset()
+    lut.LUTDescriptor, lut.ModalityLUTType = [500, 200, 12], "US"
+    lut.add_new("LUTData", "US", list(range(500)))
+    dataset.ModalityLUTSequence = Sequence([lut])
+
+
+def _in_stored_values(dataset: Dataset) -> None:
+    del dataset.RescaleSlope
+    del dataset.RescaleIntercept
+
+
+@pytest.mark.parametrize(
+    ("how", "keyword"), [(without_position, "ImagePositionPatient"), (_in_stored_values, "RescaleSlope"), (_with_a_lut, "ModalityLUTSequence")]
+)
+def test_a_slice_that_lacks_what_the_others_have_is_named(read: Any, series: Path, how: Callable[[Dataset], None], keyword: str) -> None:
+    change(series / "lung" / "ct" / "2693", how)
+
+    assert read(DicomSeries(root=series, may_differ_in_rescale=True))[1] == [f"lung/ct/2693, {keyword}: slices that don't belong together"]
+
+
+def test_what_is_written_in_another_way_is_the_same(read: Any, series: Path) -> None:
+    def rewrite(dataset: Dataset) -> None:
+        dataset.PixelSpacing = ["0.48828", "0.48828125"]
+        dataset.ImageOrientationPatient = ["0.999999", "0.0005", "0", "0", "1", "0"]
+        dataset.RescaleSlope, dataset.RescaleIntercept = "1.0", "-1024.000"
+        dataset.RescaleType = "HU"
+        dataset.PatientID = f"{dataset.PatientID} "
+
+    change(series / "lung" / "ct" / "2693", rewrite)
+
+    items, faults = read(DicomSeries(root=series))
+
+    assert not faults
+    assert len(items["pixels"]) == 1
+
+
+@pytest.mark.parametrize(("modality", "may_differ"), [("PT", False), ("CT", True)])
+def test_each_slice_is_read_by_its_own_rescale_where_that_is_allowed(read: Any, series: Path, modality: str, may_differ: bool) -> None:
+    expected = []
+    for number, name in enumerate(FROM_BELOW):
+
+        def rescale(dataset: Dataset, slope: float = 1 + number / 4) -> None:
+            dataset.Modality, dataset.RescaleSlope, dataset.RescaleIntercept = modality, slope, 0
+            expected.append(dataset.pixel_array * slope)
+
+        change(series / "lung" / "ct" / name, rescale)
+
+    items, faults = read(DicomSeries(root=series, may_differ_in_rescale=may_differ))
+
+    assert not faults
+    np.testing.assert_array_equal(items["pixels"], np.array([expected], np.float32))
+
+
+def test_two_slices_at_one_place_are_no_volume(read: Any, series: Path) -> None:
+    shutil.copy(CT / "2693", series / "lung" / "ct" / "2693 copy")
+
+    items, faults = read(DicomSeries(root=series, may_be_uneven=True))
+
+    assert not items["pixels"]
+    assert faults == ["lung/ct/2693 copy: two slices at one place"]
+
+
+def test_a_series_is_of_the_modality_that_is_asked_for(read: Any, series: Path) -> None:
+    assert read(DicomSeries(root=series, modalities=("MR",)))[1] == ["lung/ct/3353: another modality"]
+    assert len(read(DicomSeries(root=series, modalities=("MR", "CT")))[0]["pixels"]) == 1
+    wrong: Any = "CT"
+    for reader in (DicomSeries, lambda **fields: DicomFiles(shape=(16, 16), **fields)):
+        with pytest.raises(ValueError, match="modalities: a tuple"):
+            reader(root=series, modalities=wrong)
+
+
+def test_in_a_window_a_volume_is_its_slices_in_that_window(read: Any, series: Path) -> None:
+    window = Window(center=40, width=400)
+    slices, _ = read(DicomFiles(root=series, shape=(16, 16), window=window))
+
+    items, faults = read(DicomSeries(root=series, shape=(5, 16, 16), window=window))
+
+    assert not faults
+    by_name = dict(zip(slices["file"], slices["pixels"], strict=True))
+    assert items["pixels"] == [[by_name[f"lung/ct/{name}"] for name in FROM_BELOW]]
 
 
 def test_a_series_that_lacks_a_slice_is_not_taken_unless_that_is_declared(read: Any, series: Path) -> None:
@@ -203,7 +315,7 @@ def test_no_value_of_a_file_is_told(read: Any, series: Path, capfd: pytest.Captu
     secret = "MEIER"
 
     def spoil(dataset: Dataset) -> None:
-        dataset.PatientName = secret
+        dataset.PatientName = dataset.PatientID = secret
         dataset.PhotometricInterpretation = secret
         dataset.PixelData = dataset.PixelData[:100]
 
@@ -211,50 +323,8 @@ def test_no_value_of_a_file_is_told(read: Any, series: Path, capfd: pytest.Captu
     faults = read(DicomSeries(root=series))[1] + read(DicomFiles(root=series, shape=(16, 16)))[1]
 
     assert len(faults) == 2
-    assert secret not in "".join(faults) + "".join(capfd.readouterr()) + caplog.text
-
-
-def _inverted(dataset: Dataset) -> None:
-    dataset.PhotometricInterpretation = "MONOCHROME1"
-
-
-def _padded(dataset: Dataset) -> None:
-    lowest = int(dataset.pixel_array.min())
-    dataset.add_new("PixelPaddingValue", "SS", lowest)
-    dataset.add_new("PixelPaddingRangeLimit", "SS", lowest + 40)
-
-
-def _with_a_lut(dataset: Dataset) -> None:
-    lut = Dataset()
-    lut.LUTDescriptor, lut.ModalityLUTType = [500, 200, 12], "US"
-    lut.add_new("LUTData", "US", list(range(500)))
-    dataset.ModalityLUTSequence = Sequence([lut])
-
-
-@pytest.mark.parametrize("window", [Window(center=40, width=400), Window(center=100.5, width=1), Window(center=-300, width=33.5)])
-@pytest.mark.parametrize("how", [None, _inverted, _padded, _with_a_lut])
-def test_in_a_window_an_image_is_what_the_gateway_sends(read: Any, tmp_path: Path, how: Any, window: Window) -> None:
-    for name in ("CT_small.dcm", "MR_small_RLE.dcm"):
-        shutil.copy(real(name), tmp_path)
-        if how is not None and name == "CT_small.dcm":
-            change(tmp_path / name, how)
-    medium = ImageInput(
-        color_space=ColorSpace.MONOCHROME, windowing=Windowing.FIXED, window_center=window.center, window_width=window.width,
-        dicom_modalities=frozenset(),
-    )  # fmt: skip
-
-    items, faults = read(DicomFiles(root=tmp_path, shape=(None, None), window=window))
-
-    assert not faults
-    for name, pixels in zip(items["file"], items["pixels"], strict=True):
-        dataset = pydicom.dcmread(tmp_path / name)
-        np.testing.assert_array_equal(np.array(pixels)[..., 0], to_display(dataset.pixel_array, dataset, medium, field="image"))
-
-
-@pytest.mark.parametrize(("center", "width"), [(0, 0.5), (float("nan"), 10), (0, float("inf"))])
-def test_a_window_that_is_none_is_refused(center: float, width: float) -> None:
-    with pytest.raises(ValueError, match="center, width: finite"):
-        Window(center=center, width=width)
+    header = dicom_header.header(series / "lung" / "ct" / "2693")
+    assert secret not in "".join(faults) + "".join(capfd.readouterr()) + caplog.text + repr(header)
 
 
 def test_images_say_whose_they_are_where_somebody_asks(read: Any, tmp_path: Path) -> None:
