@@ -62,7 +62,7 @@ def report(
         *candidate.data.notes,
     ]
     if manifest is not None:
-        sections.append(card(manifest))
+        sections.append(card(manifest, covered=trained.measured.get("conformal_coverage"), limits=trained.limits))
     return render(
         Report(
             title=title(job),

@@ -5,7 +5,8 @@ distance to the nearest class's mean, by one covariance for all classes. That is
 that depend on each other give no distance without bounds. Features are brought to variance 1 first, for shrinking depends on their units.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,27 +99,45 @@ def threshold(distances: NDArray[Any], *, share_within: float = 0.99) -> float:
     return float(np.quantile(distances, share_within, method="higher"))
 
 
-def figures(own: NDArray[Any], other: NDArray[Any], above: float, bootstrap: Bootstrap) -> list[Figure]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """What came of a threshold on held-out items.
+
+    Attributes:
+        own: `novelty_flagged_own`, the share of the model's own kind of items above the threshold, as of `resampling.share_of`: false alarms.
+        others: by the name of each set of items of another kind, what `against` found; empty where none is at hand, and then it isn't known whether
+            such items are told.
+    """
+
+    own: Figure
+    others: Mapping[str, tuple[Figure, Figure]] = field(default_factory=dict)
+
+
+def told(own: NDArray[Any], others: Mapping[str, NDArray[Any]], above: float, bootstrap: Bootstrap) -> Told:
+    """From the distances of held-out items, [items], and of other ones, [items] by name; the `bootstrap` is of the own items."""
+    return Told(
+        own=resampling.share_of("novelty_flagged_own", own > above, bootstrap),
+        others={name: against(own, other, above, bootstrap) for name, other in others.items()},
+    )
+
+
+def against(own: NDArray[Any], other: NDArray[Any], above: float, bootstrap: Bootstrap) -> tuple[Figure, Figure]:
     """How well distances tell other data from held-out items of the model's own, both [items].
 
-    `novelty_auroc` with DeLong's interval, and the shares above the threshold, `novelty_flagged_own` and `novelty_flagged_other`, with Wilson's.
-    Where the `bootstrap`, of the own items, has groups, those that they are part of are the bootstrap's; other items are taken to be independent.
-    Raises ValueError where there are fewer than two of either.
+    `novelty_auroc` with DeLong's interval, and the share of the other items above the threshold, `novelty_flagged_other`, with Wilson's. Where the
+    `bootstrap`, of the own items, has groups, the area's interval is the bootstrap's; other items are taken to be independent. Raises ValueError
+    where there are fewer than two of either.
     """
     # Only their order matters to the area, and of infinite distances there is one too.
     _, ranks = np.unique(np.concatenate([own, other]), return_inverse=True)
     is_other, level = np.arange(len(ranks)) >= len(own), bootstrap.confidence_level
     if bootstrap.groups is None:
-        told = replace(delong(is_other, ranks, confidence_level=level), name="novelty_auroc")
+        area_found = replace(delong(is_other, ranks, confidence_level=level), name="novelty_auroc")
     else:
         number = np.unique(bootstrap.groups, return_inverse=True)[1]
         groups = np.concatenate([number, number.max() + 1 + np.arange(len(other))])
-        told = by_bootstrap("novelty_auroc", area, is_other, ranks, replace(bootstrap, items=len(ranks), groups=groups))
-    return [
-        told,
-        resampling.share_of("novelty_flagged_own", own > above, bootstrap),
-        share("novelty_flagged_other", int((other > above).sum()), len(other), confidence_level=level),
-    ]
+        area_found = by_bootstrap("novelty_auroc", area, is_other, ranks, replace(bootstrap, items=len(ranks), groups=groups))
+    return area_found, share("novelty_flagged_other", int((other > above).sum()), len(other), confidence_level=level)
 
 
 def before(model: "keras.Model", layer: str) -> "keras.Model":

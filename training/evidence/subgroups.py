@@ -1,5 +1,6 @@
 """A figure in each level of an attribute, such as sex or hospital: whether a model is as good for everybody."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -14,6 +15,8 @@ from training.evidence.resampling import Bootstrap, Method, Rows, Statistic
 from training.gates.evidence import Group
 
 UNKNOWN = "unknown"
+# What a band begins with.
+_BAND = re.compile(r"(below )?(-?\d+(?:\.\d+)?)\b")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +52,7 @@ def by_level(
     least_items: int = 30,
     method: Method = "percentile",
 ) -> list[Level]:
-    """The statistic of the items of each level of each attribute, in the order of their names, with a bootstrap interval by patient.
+    """The statistic of the items of each level of each attribute, in the order of their names or bands, with a bootstrap interval by patient.
 
     `attributes` are [items] each, by name; who has none (None or not-a-number) is of the level `unknown`. A level of fewer than `least_items`, or
     whose statistic is undefined, is listed with a note instead of an interval. Raises ValueError where an attribute isn't of the same items.
@@ -60,7 +63,7 @@ def by_level(
             message = f"{attribute}: one for each of the {bootstrap.items} items, not {values.shape}"
             raise ValueError(message)
         names = _names(values)
-        for level in sorted(set(names.tolist())):
+        for level in sorted(set(names.tolist()), key=_place):
             rows = np.flatnonzero(names == level)
             if len(rows) < least_items:
                 figure, note = None, f"too small: {len(rows)} of {least_items} items"
@@ -92,6 +95,12 @@ def banded(values: NDArray[Any], edges: Sequence[float]) -> NDArray[Any]:
     between = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
     names = np.array([f"below {edges[0]:g}", *between, f"{edges[-1]:g} and above", None], object)
     return np.asarray(names[np.where(np.isnan(values), len(names) - 1, np.searchsorted(edges, values, side="right"))])
+
+
+def _place(level: str) -> tuple[bool, float, bool, str]:
+    """Where a level stands among others: bands by their edges, as `banded` names them, then names, and who has none last."""
+    band = _BAND.match(level)
+    return level == UNKNOWN, np.inf if band is None else float(band[2]), band is None or not band[1], level
 
 
 def _names(values: NDArray[Any]) -> NDArray[np.str_]:

@@ -26,14 +26,16 @@ def sections(
     probabilities: Probabilities, labels: NDArray[np.int64], names: Sequence[str], bootstrap: Bootstrap, *, error: float, point: float | None
 ) -> list[Section]:
     """What there is to see of probabilities [items, classes]; the others as of `calibration` and `discrimination`."""
-    return [calibration(probabilities, labels, names, bootstrap, error=error), discrimination(probabilities, labels, names, point=point)]
+    return [calibration(probabilities, labels, names, bootstrap, error=error), discrimination(probabilities, labels, names, bootstrap, point=point)]
 
 
-def discrimination(probabilities: Probabilities, labels: NDArray[np.int64], names: Sequence[str], *, point: float | None = None) -> Section:
-    """A receiver operating characteristic for each class against all others, and the confusion matrix.
+def discrimination(
+    probabilities: Probabilities, labels: NDArray[np.int64], names: Sequence[str], bootstrap: Bootstrap, *, point: float | None = None
+) -> Section:
+    """A receiver operating characteristic for each class against all others, the confusion matrix, and what it says of each class.
 
     `probabilities` is [items, classes], `labels` [items], `names` what each class is called, and `point` from which probability on the second of two
-    classes is called.
+    classes is called. The `bootstrap`, of these items, says whose each is.
     """
     from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve  # noqa: PLC0415 - slow to import
 
@@ -56,7 +58,29 @@ def discrimination(probabilities: Probabilities, labels: NDArray[np.int64], name
         text=(f"How many held-out items are what, and what was said of them. {_called(names, point)}",),
         table=table(("", *(f"said {name}" for name in names)), rows),
         plots=(Plot(svg=plots.roc(curves, used), caption=against),) if curves else (),
+        beneath=(_of_each_class(said, labels, names, bootstrap),),
     )
+
+
+def _of_each_class(said: NDArray[np.int64], labels: NDArray[np.int64], names: Sequence[str], bootstrap: Bootstrap) -> Section:
+    """Of the items of a class the share that was called so, and of what was called so the share that is right."""
+    rows = [
+        (name, *(_share(said[rows] == labels[rows], rows, bootstrap) for rows in (np.flatnonzero(labels == number), np.flatnonzero(said == number))))
+        for number, name in enumerate(names)
+    ]
+    text = (
+        f"With intervals of {bootstrap.confidence_level:.0%}. The predictive value is of as many items of each class as are held out. A class of few "
+        "items is known as roughly as its interval says, whatever the accuracy of all is."
+    )
+    return Section(title="Each class", text=(text,), table=table(("class", "sensitivity", "positive predictive value"), rows))
+
+
+def _share(is_so: NDArray[np.bool_], rows: NDArray[np.int64], bootstrap: Bootstrap) -> str:
+    """In how many of the items, which `rows` are, it is so."""
+    if not len(is_so):
+        return "no item"
+    lower, upper = _ends(is_so, None if bootstrap.groups is None else bootstrap.groups[rows], bootstrap)
+    return f"{is_so.sum()} of {len(is_so)}: {is_so.mean():.4g} ({lower:.4g} to {upper:.4g})"
 
 
 def _called(names: Sequence[str], point: float | None) -> str:

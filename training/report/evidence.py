@@ -1,9 +1,11 @@
 """What else was measured on held-out items: how sure one can be, for whom, under what, and whether acting on it is worth it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 
 from training.evaluate import Figure
 from training.evidence import conformal
+from training.evidence.novelty import Told
 from training.evidence.robustness import Robustness
 from training.evidence.subgroups import Level
 from training.report import plots
@@ -12,44 +14,89 @@ from training.report.glossary import called
 from training.report.page import Plot, Section, table
 from training.report.plots import Band
 
+_NOT_AGAINST_OTHERS = "not measured against other items: no real ones of this input are at hand, so whether a caller is warned of such isn't known"
 
-def certainty(coverage: Sequence[Figure], novelty: Mapping[str, Sequence[Figure]], *, level: float, set_by: int) -> list[Section]:
-    """Whether conformal sets hold what they promise, and whether items of another kind are told, by the name of each set of them.
 
-    `level` is what the sets promise, and `set_by` how many validation items set their thresholds.
-    """
+def certainty(coverage: Sequence[Figure], *, level: float, set_by: int) -> Section:
+    """Whether conformal sets hold what they promise: `level`, by thresholds that `set_by` validation items set."""
     lower, upper = conformal.promised(level, set_by)
-    found = [
-        Section(
-            title="Which classes can't be ruled out",
-            text=(
-                (
-                    f"A set has the classes that can't be ruled out for an item. Sets are to hold the true class of {level:.0%} of items: that is "
-                    f"promised in the mean of many draws of the {set_by} validation items that set the thresholds. One draw of as many independent "
-                    f"items holds {lower:.1%} to {upper:.1%} of others, in 19 of 20 draws."
-                ),
-                (
-                    "An empty set doesn't say that the item is of none of the classes: it says that the model is less sure of each of them than it "
-                    f"was of the true one of {level:.0%} of the items that set the thresholds, and that a person has to look. It counts as one that "
-                    "doesn't hold the true class."
-                ),
+    return Section(
+        title="Which classes can't be ruled out",
+        text=(
+            (
+                f"A set has the classes that can't be ruled out for an item. Sets are to hold the true class of {level:.0%} of items: that is "
+                f"promised in the mean of many draws of the {set_by} validation items that set the thresholds. One draw of as many independent "
+                f"items holds {lower:.1%} to {upper:.1%} of others, in 19 of 20 draws."
             ),
-            table=table(("", "found"), [(called(figure.name), with_interval(figure)) for figure in coverage]),
-            beneath=explained(figure.name for figure in coverage),
+            (
+                "An empty set doesn't say that the item is of none of the classes: it says that the model is less sure of each of them than it "
+                f"was of the true one of {level:.0%} of the items that set the thresholds, and that a person has to look. It counts as one that "
+                "doesn't hold the true class."
+            ),
+        ),
+        table=table(("", "found"), [(called(figure.name), with_interval(figure)) for figure in coverage]),
+        beneath=explained(figure.name for figure in coverage),
+    )
+
+
+def novelty(told: Told | None) -> list[Section]:
+    """Whether items of another kind are told, or that it isn't known; nothing for a model without that output."""
+    if told is None:
+        return []
+    found = [("held-out items of its own", told.own), *((name, figure) for name, figures in told.others.items() for figure in figures)]
+    text = (
+        "Items of another kind against held-out ones of the model's own; the threshold is from validation items."
+        if told.others
+        else f"Held-out items of the model's own; {_NOT_AGAINST_OTHERS}. The threshold is from validation items."
+    )
+    return [
+        Section(
+            title="Whether items of another kind are told",
+            text=(text,),
+            table=table(("items", "", "found"), [(name, called(figure.name), with_interval(figure)) for name, figure in found]),
+            beneath=explained(figure.name for _, figure in found),
         )
     ]
-    if novelty:
-        rows = [(name, called(figure.name), with_interval(figure)) for name, figures in novelty.items() for figure in figures]
-        text = "Items of another kind against held-out ones of the model's own; the threshold is from validation items."
-        found.append(
-            Section(
-                title="Whether items of another kind are told",
-                text=(text,),
-                table=table(("other items", "", "found"), rows),
-                beneath=explained(figure.name for figures in novelty.values() for figure in figures),
-            )
-        )
-    return found
+
+
+def limits(levels: Sequence[Level], measured: Sequence[Robustness], told: Told | None) -> tuple[str, ...]:
+    """What a person who signs has to know of the other sections: the widest gap, what changes most, and of what a warning wasn't measured."""
+    return (*_widest_gap(levels), *_changes_most(measured), *_of_warnings(told))
+
+
+def _widest_gap(levels: Sequence[Level]) -> Iterator[str]:
+    known = [(level, level.figure) for level in levels if level.figure is not None]
+    ends = []
+    for attribute in dict.fromkeys(level.attribute for level, _ in known):
+        rising = sorted((each for each in known if each[0].attribute == attribute), key=lambda each: each[1].value)
+        if len(rising) > 1:
+            ends.append((rising[0], rising[-1]))
+    if not ends:
+        yield "whether it is as good for everybody isn't known: there are no groups to tell apart"
+        return
+    (low, least), (high, most) = max(ends, key=lambda pair: pair[1][1].value - pair[0][1].value)
+    said = (f"{with_ends(figure)} for {level.attribute} {level.level}" for level, figure in ((low, least), (high, most)))
+    yield f"widest gap between groups: {called(least.name)} {' and '.join(said)}"
+
+
+def _changes_most(measured: Sequence[Robustness]) -> Iterator[str]:
+    tried = [(abs(fall.value), each, number) for each in measured for number, fall in enumerate(each.falls)]
+    if not tried:
+        yield "what worse inputs do wasn't measured"
+        return
+    _, each, number = max(tried, key=itemgetter(0))
+    figure, as_given = each.figures[number], each.figures[0]
+    yield (
+        f"where inputs get worse {called(figure.name)} changes most under {each.perturbation}, {each.levels[number]:g}: {with_ends(figure)} instead "
+        f"of {as_given.value:.4g}"
+    )
+
+
+def _of_warnings(told: Told | None) -> Iterator[str]:
+    if told is not None:
+        others = (f"{with_ends(flagged)} of {name}" for name, (_, flagged) in told.others.items())
+        known = f", and of {', '.join(others)}" if told.others else f"; {_NOT_AGAINST_OTHERS}"
+        yield f"a caller is warned of {with_ends(told.own)} of its own kind of items{known}"
 
 
 def by_level(levels: Sequence[Level]) -> list[Section]:
@@ -79,7 +126,8 @@ def robustness(measured: Sequence[Robustness], *, unit: str = "") -> list[Sectio
     shown = tuple(
         Plot(
             svg=plots.levels(each.band, x=each.perturbation, y=f"{name} ({unit})" if unit else name),
-            caption=f"{name.capitalize()} under {each.perturbation}.",
+            # Not `capitalize`, which would write ROC small.
+            caption=f"{name[0].upper()}{name[1:]} under {each.perturbation}.",
         )
         for each in measured
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from medserve.manifests import says
 from medserve.v1 import manifest_input_pb2, manifest_output_pb2
+from training.gates.evidence import Measured
 from training.report.page import Section, table
 
 Input = manifest_input_pb2.InputSpec
@@ -33,16 +34,16 @@ def fields(given: Input) -> Section | None:
             return None
 
 
-def outputs(specs: list[Output]) -> list[tuple[str, str]]:
-    """Each output's name and what it is read as, in the order of the manifest."""
+def outputs(specs: list[Output], covered: Measured | None = None) -> list[tuple[str, str]]:
+    """Each output's name and what it is read as, in the order of the manifest; `covered` is the share of held-out items that sets held."""
     parts = dict(part for spec in specs for part in _parts_of(spec))
-    return [(spec.name, parts.get(spec.name) or _said(spec)) for spec in specs]
+    return [(spec.name, parts.get(spec.name) or _said(spec, covered)) for spec in specs]
 
 
-def _said(spec: Output) -> str:
+def _said(spec: Output, covered: Measured | None) -> str:
     match spec.WhichOneof("reading"):
         case "classification":
-            return "; ".join([says(spec), *_of_classes(spec.classification)])
+            return "; ".join([says(spec), *_of_classes(spec.classification, covered)])
         case "novelty":
             return (
                 f"how unlike the training data the item is, from 0 on; a caller is warned above {spec.novelty.threshold:.4g}, as at most 1 in 100 "
@@ -52,7 +53,7 @@ def _said(spec: Output) -> str:
             return says(spec)
 
 
-def _of_classes(classes: manifest_output_pb2.Classification) -> Iterator[str]:
+def _of_classes(classes: manifest_output_pb2.Classification, covered: Measured | None) -> Iterator[str]:
     """How probabilities were made to hold, from which on a class is called, and what its conformal set promises."""
     named = [(label.code.display or label.code.code, label) for label in classes.labels]
     points = [f"{name} from {label.operating_point:.1%} on" for name, label in named if label.HasField("operating_point")]
@@ -61,7 +62,15 @@ def _of_classes(classes: manifest_output_pb2.Classification) -> Iterator[str]:
         held = classes.calibration
         yield f"probabilities made to hold by {held.method}, on held-out items off by {held.expected_calibration_error:.1%} in the mean"
     if classes.conformal_confidence_level:
-        yield f"sets that hold the true class of {classes.conformal_confidence_level:.0%} of items like those that set them"
+        yield f"sets that are to hold the true class of {classes.conformal_confidence_level:.0%} of items like those that set them{_of(covered)}"
+
+
+def _of(covered: Measured | None) -> str:
+    """What sets held."""
+    if covered is None:
+        return ""
+    interval = "" if covered.lower is None or covered.upper is None else f" ({covered.lower:.3f} to {covered.upper:.3f})"
+    return f", and held that of {covered.value:.3f}{interval} of held-out items"
 
 
 def _parts_of(spec: Output) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from training import calibration
 from training.baseline import Baseline
 from training.calibration import Method
 from training.evaluate import Figure
-from training.evidence import conformal, decision_curve, novelty, robustness, subgroups
+from training.evidence import conformal, decision_curve, robustness, subgroups
 from training.evidence.isotonic import Isotonic
 from training.evidence.robustness import Perturbation
 from training.fitting.fit import Fitted
@@ -25,7 +25,6 @@ from training.report import evidence as evidence_report
 from training.report.page import Section
 from training.search_space import Space
 from training.tasks import classification_figures, network, novelty_output
-from training.tasks.novelty_output import NOVELTY
 from training.tasks.task import Ask, Bench, Trained, by_patient
 
 if TYPE_CHECKING:
@@ -122,19 +121,20 @@ class Classification:
         theirs = self._said(partial(self._baseline, data.training), data)
         baseline = theirs.figures(data, seed=self.seed)
         bench.say(f"baseline, {self.baseline.name}: {', '.join(f'{figure.name} {figure.value:.4f}' for figure in baseline)}")
-        novel = self._novelty_figures(model, threshold, data)
+        told = novelty_output.told(model, threshold, data, bench, seed=self.seed, other_items=self.other_items)
         bootstrap, few = by_patient(data.held_out, self.seed), by_patient(data.held_out, self.seed, resamples=200)
         coverage = conformal.coverage(sets, said.held_out, data.held_out.targets, bootstrap)
-        for figure in (*coverage, *(each for of_other in novel.values() for each in of_other)):
+        for figure in coverage:
             bench.say(f"held-out {figure}")
-        levels = self._by_level(said.held_out, data)
+        levels, worse = self._by_level(said.held_out, data), self._robustness(calibrated, data)
         sections = (
             *report.sections(said.held_out, data.held_out.targets, list(self.classes.values()), bootstrap, error=error, point=said.point(data)),
             calibration_report.made_to_hold(chosen, raw.held_out, said.held_out, data.held_out.targets, few),
-            *self._benefit(said.held_out, data),
-            *evidence_report.certainty(coverage, novel, level=self.conformal_level, set_by=len(data.validation)),
+            *self._benefit({"model": said.held_out, "baseline": theirs.held_out}, data),
+            evidence_report.certainty(coverage, level=self.conformal_level, set_by=len(data.validation)),
+            *evidence_report.novelty(told),
             *evidence_report.by_level(levels),
-            *evidence_report.robustness(self._robustness(calibrated, data)),
+            *evidence_report.robustness(worse),
             *(() if self.draw is None else (self._misread(said.held_out, data, self.draw),)),
         )
         return Trained(
@@ -149,6 +149,7 @@ class Classification:
             sections=sections,
             measured={"ece": Measured(value=error), "conformal_coverage": Measured.of(coverage[0])},
             subgroups={"accuracy": subgroups.for_gates(levels)},
+            limits=evidence_report.limits(levels, worse, told),
         )
 
     def evaluate(self, ask: Ask, data: "Dataset") -> list[Figure]:
@@ -165,20 +166,13 @@ class Classification:
     def _baseline(self, training: "Part", inputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
         return {PROBABILITIES: self.baseline.probabilities(training.inputs, training.targets, inputs, classes=len(self.classes))}
 
-    def _novelty_figures(self, model: "keras.Model", threshold: float | None, data: "Dataset") -> dict[str, list[Figure]]:
-        """By the name of each set of other items."""
-        if threshold is None or not self.other_items:
-            return {}
-        own = network.predicted(model, data.held_out.inputs)[NOVELTY][:, 0]
-        others = {name: network.predicted(model, load())[NOVELTY][:, 0] for name, load in self.other_items.items()}
-        return {name: novelty.figures(own, other, threshold, by_patient(data.held_out, self.seed)) for name, other in others.items()}
-
-    def _benefit(self, said: NDArray[Any], data: "Dataset") -> list[Section]:
-        """Of two classes."""
+    def _benefit(self, said: Mapping[str, NDArray[Any]], data: "Dataset") -> list[Section]:
+        """Of two classes; probabilities by the name of who said them."""
         is_case = data.held_out.targets == 1
         if len(self.classes) != 2 or is_case.all() or not is_case.any():  # noqa: PLR2004
             return []
-        curves = decision_curve.curves(is_case, {"model": said[:, 1].astype(np.float64)}, by_patient(data.held_out, self.seed, resamples=200))
+        of_second = {name: each[:, 1].astype(np.float64) for name, each in said.items()}
+        curves = decision_curve.curves(is_case, of_second, by_patient(data.held_out, self.seed, resamples=200))
         return [evidence_report.benefit(curves)]
 
     def _by_level(self, said: NDArray[Any], data: "Dataset") -> list[subgroups.Level]:

@@ -1,12 +1,15 @@
 """The output `novelty`, which every task's model may have: how unlike the training data an item is."""
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from medserve.v1 import manifest_output_pb2, tensor_pb2
 from training.evidence import novelty
+from training.evidence.novelty import Told
 from training.tasks import network
+from training.tasks.task import Bench, by_patient
 
 if TYPE_CHECKING:
     import keras
@@ -32,6 +35,29 @@ def served(
         outputs = {**outputs, NOVELTY: measure.as_layer(NOVELTY)(features.outputs[0])}
         threshold = novelty.threshold(measure.distance(network.predicted(features, data.validation.inputs)))
     return keras.Model(fitted.inputs[0], outputs, name=fitted.name), threshold
+
+
+def told(
+    model: "keras.Model",
+    threshold: float | None,
+    data: "Dataset",
+    bench: Bench,
+    *,
+    seed: int,
+    other_items: Mapping[str, Callable[[], NDArray[Any]]] | None = None,
+) -> Told | None:
+    """What comes of the threshold on held-out items, and on other ones, by name, where there are any; None for a model without this output."""
+    if threshold is None:
+        return None
+
+    def distance(inputs: NDArray[Any]) -> NDArray[Any]:
+        return network.predicted(model, inputs)[NOVELTY][:, 0]
+
+    others = {name: distance(load()) for name, load in (other_items or {}).items()}
+    found = novelty.told(distance(data.held_out.inputs), others, threshold, by_patient(data.held_out, seed))
+    for figure in (found.own, *(each for of_other in found.others.values() for each in of_other)):
+        bench.say(f"held-out {figure}")
+    return found
 
 
 def output_spec(threshold: float) -> manifest_output_pb2.OutputSpec:

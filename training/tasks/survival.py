@@ -133,7 +133,8 @@ class Survival:
         calibration = kaplan_meier.calibration_at(followed, curves, self.horizon_days)
         error = kaplan_meier.error_at(calibration)
         bench.say(f"held-out calibration error at {self.horizon_days:g} days {error:.4f}, in the mean of {len(calibration.x)} groups")
-        levels = self._by_level(followed, curves, data, bootstrap)
+        told = novelty_output.told(model, threshold, data, bench, seed=self.seed)
+        levels, worse = self._by_level(followed, curves, data, bootstrap), self._robustness(ask, followed, data)
         validated = self._read(ask(data.validation.inputs))
         thirds = self._risk_groups(validated, curves)
         acting = self._acting(_followed(data.validation), validated, followed, curves, bootstrap)
@@ -149,8 +150,9 @@ class Survival:
             evidence_report.benefit(self._benefit(followed, {"model": curves, "baseline": theirs}, data)),
             report.groups(kaplan_meier.by_group(followed, thirds)),
             report.naive(naive),
+            *evidence_report.novelty(told),
             *evidence_report.by_level(levels),
-            *evidence_report.robustness(self._robustness(ask, followed, data)),
+            *evidence_report.robustness(worse),
         )
         return Trained(
             model=model,
@@ -162,6 +164,7 @@ class Survival:
             sections=sections,
             measured={"calibration_error": Measured(value=error), **{figure.name: Measured.of(figure) for figure in acting.figures}},
             subgroups={self._auroc: subgroups.for_gates(levels)},
+            limits=evidence_report.limits(levels, worse, told),
         )
 
     def evaluate(self, ask: Ask, data: "Dataset") -> list[Figure]:

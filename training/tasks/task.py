@@ -57,6 +57,7 @@ class Trained:
         measured: other figures that a gate may ask for, by name.
         subgroups: as `gates.evidence.Evidence` has them.
         sections: of the report, but for the figures.
+        limits: what they say that a person who signs has to know, in sentences.
     """
 
     model: "keras.Model"
@@ -68,6 +69,7 @@ class Trained:
     differences: tuple[Figure, ...] = ()
     measured: Mapping[str, Measured] = field(default_factory=dict)
     subgroups: Mapping[str, Mapping[str, Mapping[str, Group]]] = field(default_factory=dict)
+    limits: tuple[str, ...] = ()
 
 
 def by_patient(part: "Part", seed: int, *, resamples: int = 1000) -> Bootstrap:

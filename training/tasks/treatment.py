@@ -125,14 +125,16 @@ class Treatment:
         coverage = simulate(features.transform(data.held_out.inputs), trials=self.simulated_trials, seed=self.seed + 1).coverage(learner)
         for figure in coverage.values():
             bench.say(f"simulated {figure}")
-        levels = self._by_level(trial, value, chosen, data)
+        told = novelty_output.told(model, threshold, data, bench, seed=self.seed)
+        levels, worse = self._by_level(trial, value, chosen, data), self._robustness(model, trial, data)
         sections = (
             report.policy(value, dict(zip(trial.options, np.bincount(chosen, minlength=len(trial.options)).tolist(), strict=True))),
             *evidence_report.by_level(levels),
             report.average_effects(effects, predicted, unit=self.unit, reference=reference, miss=miss),
             self._effects_hold(trial, said[EFFECT]),
             report.intervals_hold(coverage, learner, level=self.confidence_level),
-            *evidence_report.robustness(self._robustness(model, trial, data), unit=self.unit),
+            *evidence_report.novelty(told),
+            *evidence_report.robustness(worse, unit=self.unit),
         )
         return Trained(
             model=model,
@@ -144,6 +146,7 @@ class Treatment:
             sections=sections,
             measured={"average_effect_miss": Measured(value=miss), **{name: Measured.of(figure) for name, figure in coverage.items()}},
             subgroups={value.gains[reference].name: subgroups.for_gates(levels)},
+            limits=evidence_report.limits(levels, worse, told),
         )
 
     def evaluate(self, ask: Ask, data: "Dataset") -> list[Figure]:

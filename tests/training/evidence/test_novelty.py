@@ -80,7 +80,8 @@ def test_data_of_the_same_columns_that_dont_belong_together_is_told_apart(tumour
     above = novelty.threshold(learnt.distance(tumours[0][:300]), share_within=0.95)
 
     plan = Bootstrap(items=len(held_out), seed=0)
-    figures = {figure.name: figure for figure in novelty.figures(learnt.distance(held_out), learnt.distance(shuffled), above, plan)}
+    told = novelty.told(learnt.distance(held_out), {"shuffled": learnt.distance(shuffled)}, above, plan)
+    figures = {figure.name: figure for figure in (told.own, *told.others["shuffled"])}
 
     assert figures["novelty_auroc"].lower > 0.9
     assert figures["novelty_flagged_own"].upper < 0.2
@@ -93,13 +94,13 @@ def test_of_patients_with_many_items_each_it_is_known_less_well() -> None:
     own, other = np.repeat(random.normal(size=40), 10), random.normal(1, 1, 4000)
 
     apart, by_patient = (
-        novelty.figures(own, other, 1.0, Bootstrap(items=400, seed=0, groups=groups)) for groups in (None, np.repeat(np.arange(40), 10))
+        novelty.told(own, {"others": other}, 1.0, Bootstrap(items=400, seed=0, groups=groups)) for groups in (None, np.repeat(np.arange(40), 10))
     )
 
-    for one, same in zip(apart[:2], by_patient[:2], strict=True):
+    for one, same in ((apart.own, by_patient.own), (apart.others["others"][0], by_patient.others["others"][0])):
         assert same.value == pytest.approx(one.value)
         assert same.upper - same.lower > 2 * (one.upper - one.lower)
-    assert by_patient[2] == apart[2]
+    assert by_patient.others["others"][1] == apart.others["others"][1]
 
 
 def test_a_held_out_half_isnt_told_from_the_other(tumours: tuple[NDArray[Any], NDArray[np.int64]]) -> None:
@@ -107,7 +108,7 @@ def test_a_held_out_half_isnt_told_from_the_other(tumours: tuple[NDArray[Any], N
     thirds = [tumours[0][rows] for rows in np.array_split(order, 3)]
     measure = novelty.fit(thirds[0])
 
-    area = novelty.figures(measure.distance(thirds[1]), measure.distance(thirds[2]), 10.0, Bootstrap(items=len(thirds[1]), seed=0))[0]
+    area, _ = novelty.against(measure.distance(thirds[1]), measure.distance(thirds[2]), 10.0, Bootstrap(items=len(thirds[1]), seed=0))
 
     assert area.lower < 0.5 < area.upper
 
@@ -131,7 +132,8 @@ def test_an_item_with_a_missing_feature_is_novel(learnt: Novelty, missing: float
     assert np.isfinite(by_numpy[0])
     assert np.isfinite(in_graph[0])
     assert by_numpy[1] == in_graph[1] == np.inf
-    assert len(novelty.figures(np.array([1.0, 2]), np.array([np.inf, 3]), 2.5, Bootstrap(items=2, seed=0))) == 3
+    _, flagged = novelty.against(np.array([1.0, 2]), np.array([np.inf, 3]), 2.5, Bootstrap(items=2, seed=0))
+    assert flagged.value == 1
 
 
 def test_features_that_never_differ_or_depend_on_each_other_give_finite_distances() -> None:

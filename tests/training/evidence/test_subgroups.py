@@ -100,6 +100,15 @@ def test_numbers_become_levels() -> None:
     assert subgroups.banded(ages, [40, 65]).tolist() == ["below 40", "40 to 65", "40 to 65", "65 and above", "65 and above", None]
 
 
+def test_bands_are_in_the_order_of_their_edges_and_who_has_none_comes_last() -> None:
+    ages = np.array([np.nan, 120, 9, 30, 5, 60])
+    bands = subgroups.banded(ages, [6, 10, 40, 100])
+
+    levels = subgroups.by_level("one", lambda _: 1.0, {"age": bands, "sex": np.array([None, *"mfmfm"], object)}, Bootstrap(items=6, seed=0))
+
+    assert [level.level for level in levels] == ["below 6", "6 to 10", "10 to 40", "40 to 100", "100 and above", "unknown", "f", "m", "unknown"]
+
+
 def test_the_method_is_handed_on(tumours: Items, plan: Bootstrap) -> None:
     level = subgroups.by_level("share", lambda rows: float(tumours[0][rows].mean()), {"all": np.zeros(569)}, plan, method="bca")[0]
 

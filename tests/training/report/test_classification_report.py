@@ -69,8 +69,8 @@ def test_it_stands_beside_the_table_by_what_is_called_what() -> None:
     probabilities = np.array([[0.95, 0.05], [0.7, 0.3], [0.6, 0.4], [0.1, 0.9]])
     labels = np.array([0, 1, 0, 1])
 
-    by_point = classification.discrimination(probabilities, labels, ("benign", "malignant"), point=0.25)
-    by_most = classification.discrimination(probabilities, labels, ("benign", "malignant"))
+    by_point = classification.discrimination(probabilities, labels, ("benign", "malignant"), Bootstrap(items=4, seed=0), point=0.25)
+    by_most = classification.discrimination(probabilities, labels, ("benign", "malignant"), Bootstrap(items=4, seed=0))
 
     assert "malignant from a probability of 25.0% on, and otherwise benign" in by_point.text[0]
     assert "the most probable class" in by_most.text[0]
@@ -78,6 +78,26 @@ def test_it_stands_beside_the_table_by_what_is_called_what() -> None:
     assert by_most.table is not None
     assert [row[1:] for row in by_point.table.rows] == [("1", "1"), ("0", "2")]
     assert [row[1:] for row in by_most.table.rows] == [("2", "0"), ("1", "1")]
+
+
+def test_of_each_class_it_says_how_many_are_found_and_how_much_of_what_is_called_so_is_right() -> None:
+    said = np.array([0] * 40 + [1] * 10)
+    labels = np.array([0] * 30 + [2] * 10 + [1] * 10)
+
+    def table(groups: NDArray[Any] | None) -> list[tuple[str, ...]]:
+        section = classification.discrimination(
+            np.eye(3)[said], labels, ("normal", "early", "unclassified"), Bootstrap(items=50, seed=0, groups=groups)
+        )
+        return list((section.beneath[0].table or pytest.fail("no table")).rows)
+
+    normal, early, unclassified = table(None)
+    by_patient = table(np.arange(50) // 5)
+
+    # Wilson's intervals.
+    assert normal == ("normal", "30 of 30: 1 (0.8865 to 1)", "30 of 40: 0.75 (0.5981 to 0.8581)")
+    assert early == ("early", "10 of 10: 1 (0.7225 to 1)", "10 of 10: 1 (0.7225 to 1)")
+    assert unclassified == ("unclassified", "0 of 10: 0 (0 to 0.2775)", "no item")
+    assert by_patient[2][1] == "0 of 10: 0 (0 to 0.6576)"
 
 
 def test_a_section_that_draws_held_out_items_says_so_and_one_without_any_does_not() -> None:

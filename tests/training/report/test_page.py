@@ -6,6 +6,7 @@ import pytest
 
 from medserve.v1 import coding_pb2, manifest_output_pb2
 from training.gates import Verdict
+from training.gates.evidence import Measured
 from training.jobs import JOBS
 from training.report import page, plots
 from training.report.card import card
@@ -121,11 +122,28 @@ def test_a_card_says_from_which_probability_on_what_is_called_how_probabilities_
     classes = manifest_output_pb2.Classification(exclusive=True, labels=labels, calibration=held, conformal_confidence_level=0.95)
     facts.outputs.add(name="probabilities", classification=classes)
 
-    said = {row[0]: row[1] for row in (card(facts).table or pytest.fail("no table")).rows}["says probabilities"]
+    covered = Measured(value=131 / 142, lower=0.8668, upper=0.9563)
+    said, without = (
+        {row[0]: row[1] for row in (card(facts, covered=found).table or pytest.fail("no table")).rows}["says probabilities"]
+        for found in (covered, None)
+    )
 
     assert "malignant from 10.6% on" in said
     assert "by temperature, on held-out items off by 1.8% in the mean" in said
-    assert "hold the true class of 95%" in said
+    assert said.endswith(
+        "are to hold the true class of 95% of items like those that set them, and held that of 0.923 (0.867 to 0.956) of held-out items"
+    )
+    assert without.endswith("of items like those that set them")
+
+
+def test_who_signs_a_card_sees_each_figure_with_its_interval_and_the_known_limits() -> None:
+    facts = JOBS["tumour"].facts()
+    facts.metrics.add(name="sensitivity", value=1, lower=0.93243, upper=1, confidence_level=0.95, interval_method="wilson")
+
+    rows = (card(facts, limits=("less for some", "not measured for others")).table or pytest.fail("no table")).rows
+
+    assert ("on held-out items", "sensitivity 1 (95% interval 0.9324 to 1)") in rows
+    assert ("known limits", "less for some; not measured for others") in rows
 
 
 def test_a_card_has_words_for_each_output_of_a_ranking_of_treatments() -> None:

@@ -70,6 +70,11 @@ def test_it_is_said_and_reported_what_came_of_it_and_that_there_were_few_items(t
     assert any(line.startswith("beware: isotonic curves were learnt from 160 items; with fewer than 1000") for line in said)
     assert any(line.startswith("held-out expected calibration error") and ", before it was calibrated " in line for line in said)
     assert "How probabilities were made to hold" in [section.title for section in made.sections]
+    (benefit,) = [section for section in made.sections if section.title == "Whether acting on it is worth it"]
+    assert ">baseline<" in benefit.plots[0].svg
+    # A network that gives no novelty promises no warning, nor does it measure one.
+    assert len(made.limits) == 2
+    assert not any("warned" in limit for limit in made.limits)
 
 
 def test_each_figure_is_held_against_the_baselines_on_the_same_patients(trained: tuple[Trained, list[str]]) -> None:

@@ -100,12 +100,16 @@ def test_the_manifest_has_the_times_the_event_and_the_interval(trained: Trained)
 def test_the_report_has_calibration_intervals_decisions_groups_and_subgroups(trained: Trained) -> None:
     assert [section.title for section in trained.sections] == [
         "Whether chances hold", "How chances were made to hold", "How far a patient's curve may be off", "Who is called at risk by day 180",
-        "Whether acting on it is worth it", "What became of whom", "Without a model", "For whom", "When inputs get worse",
+        "Whether acting on it is worth it", "What became of whom", "Without a model", "Whether items of another kind are told", "For whom",
+        "When inputs get worse",
     ]  # fmt: skip
     assert set(trained.subgroups["auroc_180d"]["side"]) == {"left", "right"}
     assert 0 <= trained.measured["calibration_error"].value < 0.2
     assert trained.measured["sensitivity_180d"].value > 0.7
     assert "learnt from 100 validation patients" in trained.sections[1].text[0]
+    assert [limit.split(" ")[0] for limit in trained.limits] == ["widest", "where", "a"]
+    assert "area under the ROC curve at day 180 changes most under noise, in standard deviations, 2: " in trained.limits[1]
+    assert "not measured against other items" in trained.limits[2]
     thirds = trained.sections[2].table
     assert thirds is not None
     assert [row[0] for row in thirds.rows] == ["low risk", "middle risk", "high risk"]

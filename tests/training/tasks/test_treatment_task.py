@@ -84,8 +84,10 @@ def test_the_report_says_plainly_what_the_choice_is_worth(trained: Trained) -> N
 
     assert list(sections) == [
         "What the choice is worth", "For whom", "What each option does in the mean", "Whether effects hold", "Whether intervals hold",
-        "When inputs get worse",
+        "Whether items of another kind are told", "When inputs get worse",
     ]  # fmt: skip
+    assert "not measured against other items" in sections["Whether items of another kind are told"].text[0]
+    assert len(trained.limits) == 3
     worth = sections["What the choice is worth"]
     assert "the policy is better than" in worth.text[0]
     (first,) = worth.beneath
