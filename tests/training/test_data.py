@@ -66,6 +66,11 @@ def test_ecg5000_gives_the_archives_own_split(ecg: Dataset) -> None:
     assert _dtypes(ecg) == ["float32", "int64"] * 3
 
 
+def test_of_one_patient_are_the_beats_of_ecg5000_and_no_other_set(loaded: dict[str, Dataset]) -> None:
+    assert {name for name, data in loaded.items() if data.of_one_patient} == {"ecg-gru", "ecg-lstm"}
+    assert loaded["ecg-gru"].limited(5).of_one_patient
+
+
 def test_ecg5000_has_the_archives_class_counts(ecg: Dataset) -> None:
     assert np.bincount(_learnt_from(ecg)[1], minlength=len(CLASSES)).tolist() == [292, 177, 10, 19, 2]
     assert np.bincount(ecg.held_out.targets, minlength=len(CLASSES)).tolist() == [2627, 1590, 86, 175, 22]
