@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from medserve.repository import flush
 from training.quality.fault import Fault
 from training.streams.quarantine import Quarantine
-from training.streams.source import STRING, Items, Shard, Source, Spec
+from training.streams.source import STRING, Items, Shard, Source, Spec, files_of
 from training.streams.survey import Survey
 
 if TYPE_CHECKING:
@@ -70,8 +70,9 @@ class Cached:
     def _shards(self) -> tuple[Shard, ...]:
         first = 0
         shards: list[Shard] = []
+        is_of_files = not self.survey.files and "file" in self.specs
         for count in self.survey.items:
-            shards.append(Shard(file=_ITEMS, first=first, records=count, begin=len(shards)))
+            shards.append(Shard(file=_ITEMS, first=first, records=count, begin=len(shards), of_files=is_of_files))
             first += count
         return tuple(shards)
 
@@ -134,12 +135,15 @@ def _write(path: Path, source: Source, identity: str) -> Survey:
         for items in _in_blocks(source, shards, quarantine):
             writer.write_batch(_batch(items, spec))
             counts.append(len(next(iter(items.values()))))
+    files, lost = files_of(shards)
     return Survey(
         identity=identity,
         items=tuple(counts),
         records=sum(shard.records for shard in shards),
         faults=quarantine.faults,
         faults_found=quarantine.count,
+        files=files,
+        files_lost=lost,
     )
 
 

@@ -46,6 +46,6 @@ def listing(root: Path, patterns: Sequence[str], labels: Labels | None, *, leave
 def shards_of(names: Sequence[str], size: int, faults: Sequence[Fault]) -> Iterator[Shard]:
     """`size` items each; and one without any for what is known to be wrong beforehand, where there is something."""
     if faults:
-        yield Shard(file=faults[0].file, faults=tuple(faults))
+        yield Shard(file=faults[0].file, faults=tuple(faults), of_files=True)
     for first in range(0, len(names), size):
-        yield Shard(file=names[first], first=first, records=min(size, len(names) - first))
+        yield Shard(file=names[first], first=first, records=min(size, len(names) - first), of_files=True)

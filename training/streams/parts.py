@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from training.quality import cells
 from training.quality.fault import Fault, Reason
 from training.streams.cache import cached
-from training.streams.source import STRING, Items, Shard, Source, Spec
+from training.streams.source import STRING, Items, Shard, Source, Spec, count
 from training.streams.survey import Survey
+from training.streams.thinned import Thinned
 
 Name = Literal["training", "validation", "held_out"]
 NAMES: tuple[Name, ...] = ("training", "validation", "held_out")
@@ -28,8 +29,28 @@ Tell = Callable[[Name | None, Fault], None]
 """Is told of a fault, and of the part that it is met in where that is known."""
 
 
+class Block(NamedTuple):
+    """Some items as they were read.
+
+    Attributes:
+        source: whose: a place among `Parts.sources`.
+        place: of their shard among the source's.
+        items: all of the block, those that are of no part included.
+        parts: int8 [items], of which part each is, a place among `NAMES`; or -1.
+    """
+
+    source: int
+    place: int
+    items: Items
+    parts: NDArray[np.int8]
+
+
 class Parts(Protocol):
     """Where three parts come from; `ByPatient` and `Given`."""
+
+    @property
+    def sources(self) -> "tuple[tuple[Name | None, Source], ...]":
+        """The sets, in the order in which they are read; each with the part that it is, where it is one."""
 
     @property
     def patients(self) -> "Patients | None":
@@ -45,11 +66,11 @@ class Parts(Protocol):
     def part(self, name: Name) -> Source:
         """One of them."""
 
-    def read(self, tell: "Tell") -> Iterator[tuple[Name, int, Items]]:
-        """All items once: of which part, the place of their shard among the part's, and a block of them; `tell` is told what is wrong.
+    def read(self, tell: "Tell") -> Iterator[Block]:
+        """All items once; `tell` is told what is wrong. Where a patient may be in two parts, what is learnt from comes last."""
 
-        Where a patient may be in two parts, what is learnt from comes last.
-        """
+    def without(self, skipped: Sequence[Mapping[int, NDArray[np.int64]]]) -> Self:
+        """The same parts without some items: for each of `sources`, and by the place of a shard, their places among the shard's."""
 
     def copied(self, folder: Path) -> tuple[Self, tuple[tuple[Name | None, Survey], ...]]:
         """The same parts of copies in that folder (`cache.cached`), and what was found when these were made, of a part where that is known.
@@ -153,7 +174,12 @@ class ByPatient:
         """The set without the items of the other parts."""
         return _Kept(parts=self, name=name)
 
-    def read(self, tell: Tell) -> Iterator[tuple[Name, int, Items]]:
+    @property
+    def sources(self) -> tuple[tuple[Name | None, Source], ...]:
+        """The one."""
+        return ((None, self.source),)
+
+    def read(self, tell: Tell) -> Iterator[Block]:
         """In one pass."""
         for place, shard in enumerate(self.source.shards()):
             for block in self.source.read(shard):
@@ -163,9 +189,11 @@ class ByPatient:
                 numbers, faults = self.numbers(block, shard)
                 for fault in faults:
                     tell(None, fault)
-                for number, name in enumerate(NAMES):
-                    if (rows := numbers == number).any():
-                        yield name, place, {key: array[rows] for key, array in block.items()}
+                yield Block(0, place, block, numbers.astype(np.int8))
+
+    def without(self, skipped: Sequence[Mapping[int, NDArray[np.int64]]]) -> Self:
+        """The set without them."""
+        return replace(self, source=_thinned(self.source, skipped[0]))
 
     def copied(self, folder: Path) -> tuple[Self, tuple[tuple[Name | None, Survey], ...]]:
         """The whole set is copied once."""
@@ -178,7 +206,7 @@ class ByPatient:
         # 53 bits, as many as a float has: a number from 0 to below 1.
         drawn = (hashes.view(np.uint64) >> np.uint64(11)).astype(np.float64) * 2.0**-53
         numbers = np.where(drawn < self.held_out, 2, np.where(drawn < self.held_out + self.validation, 1, 0))
-        files = block["file"].tolist() if "file" in block else [shard.file] * len(known)
+        files = block["file"].tolist() if shard.of_files else [shard.file] * len(known)
         faults = [Fault(file=files[row], column=self.patients.array, reason=Reason.MISSING) for row in np.flatnonzero(~known).tolist()]
         return np.where(known, numbers, -1), faults
 
@@ -218,16 +246,26 @@ class Given:
         """The set of that name."""
         return {"training": self.training, "validation": self.validation, "held_out": self.held_out}[name]
 
-    def read(self, tell: Tell) -> Iterator[tuple[Name, int, Items]]:
+    @property
+    def sources(self) -> tuple[tuple[Name | None, Source], ...]:
         """What is held out first, and what is learnt from last."""
-        for name in reversed(NAMES):
+        return tuple((name, self.part(name)) for name in reversed(NAMES))
+
+    def read(self, tell: Tell) -> Iterator[Block]:
+        """One set after the other."""
+        for number, name in enumerate(reversed(NAMES)):
             source = self.part(name)
             for place, shard in enumerate(source.shards()):
                 for block in source.read(shard):
                     if isinstance(block, Fault):
                         tell(name, block)
                     else:
-                        yield name, place, block
+                        yield Block(number, place, block, np.full(count(block), NAMES.index(name), np.int8))
+
+    def without(self, skipped: Sequence[Mapping[int, NDArray[np.int64]]]) -> Self:
+        """Each set without its own."""
+        held_out, validation, training = (_thinned(source, some) for (_, source), some in zip(self.sources, skipped, strict=True))
+        return replace(self, training=training, validation=validation, held_out=held_out)
 
     def copied(self, folder: Path) -> tuple[Self, tuple[tuple[Name | None, Survey], ...]]:
         """A copy of each."""
@@ -235,6 +273,10 @@ class Given:
         training, validation, held_out = copies
         surveys = tuple((name, copy.survey) for name, copy in zip(NAMES, copies, strict=True))
         return replace(self, training=training, validation=validation, held_out=held_out), surveys
+
+
+def _thinned(source: Source, skipped: Mapping[int, NDArray[np.int64]]) -> Source:
+    return Thinned(source=source, skipped=skipped) if skipped else source
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -81,6 +81,7 @@ class Shard:
         records: how many there are, good or bad.
         begin, end: the bytes of the file that hold them, where the reader goes by bytes; otherwise 0.
         faults: what is known to be wrong before it is read. A shard with faults and no records is a file that isn't taken.
+        of_files: whether each record is a file of its own, whose name is the item's `file`.
     """
 
     file: str
@@ -89,6 +90,7 @@ class Shard:
     begin: int = 0
     end: int = 0
     faults: tuple[Fault, ...] = ()
+    of_files: bool = False
 
 
 class Source(Protocol):
@@ -118,6 +120,40 @@ class Source(Protocol):
 
     def read(self, shard: Shard, start: int = 0) -> Iterator[Items | Fault]:
         """The shard's items in their own order, in blocks of one or more, without its first `start` records; and what is wrong, where it is met."""
+
+
+def count(items: Items) -> int:
+    """How many there are."""
+    return len(next(iter(items.values())))
+
+
+def located(source: Source, place: int, items: NDArray[np.int64]) -> Iterator[tuple[str, int | None]]:
+    """File and record, from 1, of some items of the shard at that place; no record where each is a file. The shard is read once more.
+
+    `items` are places among the shard's items, rising. Raises OSError.
+    """
+    shard = source.shards()[place]
+    bad: set[int] = set()
+    row, at = shard.first, 0
+    for block in source.read(shard):
+        if isinstance(block, Fault):
+            # What is wrong with a record comes before the items behind it.
+            bad.add(block.row or 0)
+            continue
+        rows: list[int] = []
+        while len(rows) < count(block):
+            row += 1
+            if row not in bad:
+                rows.append(row)
+        for item in (items[(items >= at) & (items < at + len(rows))] - at).tolist():
+            yield (block["file"][item], None) if shard.of_files else (shard.file, rows[item])
+        at += len(rows)
+
+
+def files_of(shards: Iterable[Shard]) -> tuple[int, int]:
+    """How many files of many records there are, and how many of these aren't taken at all."""
+    whole = [shard for shard in shards if not shard.of_files]
+    return len({shard.file for shard in whole}), len({shard.file for shard in whole if shard.faults and not shard.records})
 
 
 def names_of(root: Path, *patterns: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from training.quality.fault import Fault, Reason
 from training.streams.quarantine import Quarantine
-from training.streams.source import Source
+from training.streams.source import Source, files_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,6 +21,8 @@ class Survey:
         records: how many there were in all, good or bad.
         faults: the first ones.
         faults_found: how many there were.
+        files: how many files of many records there are; 0 where each item is a file of its own.
+        files_lost: how many of these aren't taken at all.
     """
 
     identity: str
@@ -28,6 +30,8 @@ class Survey:
     records: int
     faults: tuple[Fault, ...]
     faults_found: int
+    files: int = 0
+    files_lost: int = 0
 
     def __post_init__(self) -> None:
         """Raises ValueError where there are more items than records, or fewer faults than are listed."""
@@ -76,10 +80,13 @@ def survey(source: Source, *, at_most: int = 10_000) -> Survey:
             else:
                 count += len(next(iter(block.values())))
         counts.append(count)
+    files, lost = files_of(shards)
     return Survey(
         identity=source.identity(),
         items=tuple(counts),
         records=sum(shard.records for shard in shards),
         faults=quarantine.faults,
         faults_found=quarantine.count,
+        files=files,
+        files_lost=lost,
     )

@@ -1,16 +1,24 @@
 """A job's data made of a stream: bounded in memory, with what is at fault told, and never with a patient in two parts."""
 
+import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from training.dataset import Dataset, Sample
 from training.quality.fault import Refused
 from training.quality.split import Leak
 from training.streams.columns import Kind, Part
 from training.streams.csv_files import CsvFiles
+from training.streams.image_folder import ImageFolder
+from training.streams.labels import ByFolder
+from training.streams.parquet_files import ParquetFiles
 from training.streams.parts import ByPatient, Given, Parts, Patients
 from training.streams.streamed_dataset import Roles, streamed_dataset
 
@@ -36,11 +44,19 @@ def write(folder: Path, patients: range, *, each: int = 2, bad: int = 0) -> CsvF
 
 
 def made(
-    parts: Parts, *, sample: int = 1000, at_most: int = 1000, most_quarantined: float = 0.1, cache: Path | None = None, **arrays: Any
+    parts: Parts,
+    *,
+    sample: int = 1000,
+    at_most: int = 1000,
+    most_quarantined: float = 0.1,
+    may_repeat: bool = False,
+    cache: Path | None = None,
+    **arrays: Any,
 ) -> Dataset:
     roles = Roles(**{"inputs": "x", "targets": "label"} | arrays)
     return streamed_dataset(
-        parts, roles, name="rows", source="here", license="none", sample=sample, at_most=at_most, most_quarantined=most_quarantined, cache=cache
+        parts, roles, name="rows", source="here", license="none", sample=sample, at_most=at_most, most_quarantined=most_quarantined,
+        may_repeat=may_repeat, cache=cache,
     )  # fmt: skip
 
 
@@ -140,8 +156,14 @@ def test_many_faults_are_counted_and_some_are_listed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ((range(10), range(9, 12), range(12, 20)), "2 of 20 items to train on are of patients with items to validate or held out"),
-        ((range(8), range(8, 12), range(10, 20)), "2 patients have items to validate and items held out"),
+        (
+            (range(10), range(9, 12), range(12, 20)),
+            r"2 of 20 items to train on are of patients with items to validate or held out: .*, record 19; rows.csv \(to train on\), record 20$",
+        ),
+        (
+            (range(8), range(8, 12), range(10, 20)),
+            r"2 patients have items to validate and items held out: rows.csv \(to validate\), record 5; .*, record 8$",
+        ),
     ],
 )
 def test_given_parts_with_a_patient_in_two_of_them_are_refused(tmp_path: Path, parts: tuple[range, ...], message: str) -> None:
@@ -149,6 +171,138 @@ def test_given_parts_with_a_patient_in_two_of_them_are_refused(tmp_path: Path, p
 
     with pytest.raises(Leak, match=message):
         made(Given(training=training, validation=validation, held_out=held_out, patients=PATIENT))
+
+
+def rows(patients: Iterable[int], labels: Mapping[int, int] = {}, whose: str = "p") -> str:
+    """One row of each; patients of one number have the same inputs, whoever they are."""
+    lines = [f"{of},{of},{labels.get(of, of % 2)},{whose}{of},f,{20 + of}" for of in patients]
+    return "\n".join(["a,b,label,patient,sex,age", *lines, ""])
+
+
+def folder(path: Path, *files: str) -> CsvFiles:
+    path.mkdir()
+    for number, text in enumerate(files):
+        (path / f"{number}.csv").write_text(text)
+    return CsvFiles(root=path, parts=PARTS, shard_bytes=100)
+
+
+def faults_of(data: Dataset) -> list[tuple[str, ...]]:
+    assert data.notes[0].table is not None
+    return sorted(tuple(row) for row in data.notes[0].table.rows)
+
+
+@pytest.mark.parametrize("is_copied", [False, True])
+def test_what_is_learnt_from_is_never_held_out_as_well_and_nothing_contradicts_itself(tmp_path: Path, *, is_copied: bool) -> None:
+    # After what is to be learnt from: one that is held out, one that validates, a copy, and one of another label. No ID gives them away.
+    others = rows([115, 105, 7], whose="q").replace("115,115", "none\n115,115", 1)
+    training = folder(tmp_path / "a", rows(range(60)), others, rows([9], {9: 0}, whose="r"))
+    parts = Given(
+        training=training,
+        validation=folder(tmp_path / "b", rows(range(100, 110))),
+        held_out=folder(tmp_path / "c", rows(range(110, 130))),
+        patients=PATIENT,
+    )
+
+    data = made(parts, cache=tmp_path / "cache" if is_copied else None)
+
+    assert rows_of(data) == [set(range(60)) - {9}, set(range(100, 110)), set(range(110, 130))]
+    assert data.items_to_learn == 59 == len(data.training)
+    assert data.training.inputs[:, 0].tolist().count(7) == 1
+    assert text_of(data).endswith("all had been compared: 2 × conflicting label, 2 × duplicate row, 1 × held out as well.")
+    of = [(reason, column, file, first) for reason, column, file, _, first in faults_of(data)]
+    if is_copied:
+        assert ("held out as well", "the row", "items.arrow (to train on)", "61") in of
+    else:
+        assert of == [
+            ("conflicting label", "label", "0.csv (to train on)", "10"),
+            ("conflicting label", "label", "2.csv (to train on)", "1"),
+            ("duplicate row", "the row", "1.csv (to train on)", "3, 4"),
+            ("held out as well", "the row", "1.csv (to train on)", "2"),
+            ("too few cells", "the row", "1.csv (to train on)", "1"),
+        ]  # fmt: skip
+
+
+def test_copies_under_other_ids_are_used_once_in_whichever_part_they_are(tmp_path: Path) -> None:
+    source = folder(tmp_path / "a", rows(range(100)), rows(range(4), whose="q"))
+    parts = ByPatient(source=source, patients=PATIENT, validation=0.2, held_out=0.3)
+
+    data, repeated = made(parts), made(parts, may_repeat=True)
+
+    found = rows_of(data)
+    assert sum(map(len, found)) == len(set.union(*found)) == 100
+    assert sum(len(part) for part in (data.training, data.validation, data.held_out)) == 100
+    assert sum(len(part) for part in (repeated.training, repeated.validation, repeated.held_out)) == 104
+    assert isinstance(data.training, Sample)
+    assert set(map(float, data.training.inputs[:, 0])) == found[0]
+    # An epoch that is begun in its middle has the same order.
+    whole, rest = ([inputs.numpy().tolist() for inputs, _ in data.training.stream.epoch(1, batch_size=7, seed=3, first=first)] for first in (0, 4))
+    assert rest == whole[4:]
+
+
+def test_more_copies_and_contradictions_than_may_be_are_refused_by_part(tmp_path: Path) -> None:
+    many, few = folder(tmp_path / "a", rows(range(500))), folder(tmp_path / "b", rows(range(600, 610)))
+
+    for others, message in (
+        ((few, many), r"500 of 500 items to train on .* is it what is held out, .* 200 × held out as well: 0.csv \(to train on\), records 1, 2"),
+        ((few, few), r"10 of 10 items to validate .* held out as well: 0.csv \(to validate\)"),
+    ):
+        with pytest.raises(Refused, match=message):
+            made(Given(training=many, validation=others[0], held_out=others[1]))
+
+
+def test_images_in_two_folders_are_of_no_class(tmp_path: Path) -> None:
+    for place in range(40):
+        path = tmp_path / "ab"[place % 2] / f"{place}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.new("L", (2, 2), place).save(path)
+    for place, name in ((4, "b/other"), (6, "a/other")):
+        shutil.copy(tmp_path / "a" / f"{place}.png", tmp_path / f"{name}.png")
+    (tmp_path / "a" / "0.png").write_bytes(b"damaged")
+    images = ImageFolder(root=tmp_path, shape=(2, 2, 1), labels=ByFolder(classes=("a", "b")))
+    parts = ByPatient(source=images, patients=Patients(array="file"), validation=0.3, held_out=0.3)
+
+    data = streamed_dataset(
+        parts, Roles(inputs="image", targets="label"), name="x", source="x", license="x", sample=99, at_most=99, most_quarantined=0.3
+    )  # fmt: skip
+
+    assert text_of(data).startswith("38 items were taken")
+    assert {row[:3] for row in faults_of(data)} >= {("conflicting label", "label", "a/4.png"), ("conflicting label", "label", "b/other.png")}
+    assert len([row for row in faults_of(data) if row[:2] == ("duplicate row", "image")]) == 1
+
+
+def test_a_class_below_0_is_left_out_with_its_record(tmp_path: Path) -> None:
+    parts = ByPatient(source=folder(tmp_path / "a", rows(range(60), {17: -1})), patients=PATIENT, validation=0.2, held_out=0.3)
+
+    data = made(parts)
+
+    assert 17 not in set.union(*rows_of(data))
+    assert faults_of(data) == [("below minimum", "label", "0.csv", "1", "18")]
+
+
+@pytest.mark.parametrize("is_copied", [False, True])
+def test_a_file_that_isnt_taken_at_all_is_more_than_one_fault(tmp_path: Path, *, is_copied: bool) -> None:
+    parts = ByPatient(source=folder(tmp_path / "a", rows(range(500)), rows(range(500, 900)).replace("label", "labels", 1)), patients=PATIENT)
+    cache = tmp_path / "cache" if is_copied else None
+
+    with pytest.raises(Refused, match=r"1 of 2 files \(50.0%\) aren't as declared, and up to 10% may be; 1.csv, label: column missing"):
+        made(parts, cache=cache)
+    data = made(parts, cache=cache, most_quarantined=0.5)
+
+    assert "1 fault" in text_of(data)
+
+
+def test_all_records_behind_a_damage_count(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    columns = {"a": np.arange(3000.0), "b": np.arange(3000.0), "label": np.arange(3000) % 2, "patient": [f"p{row}" for row in range(3000)]}
+    pq.write_table(pa.table(columns), path, row_group_size=1000, compression="gzip", use_dictionary=False)
+    content = bytearray(path.read_bytes())
+    begin = pq.ParquetFile(path).metadata.row_group(1).column(0).data_page_offset + 50
+    content[begin : begin + 50] = bytes(50)
+    path.write_bytes(content)
+    source = ParquetFiles(root=path, parts=tuple(part for part in PARTS if part.name in {"x", "label", "patient"}))
+
+    with pytest.raises(Refused, match=r"1000 of 3000 items \(33.3%\) aren't as declared"):
+        made(ByPatient(source=source, patients=PATIENT))
 
 
 def test_a_part_without_items_is_refused(tmp_path: Path) -> None:
