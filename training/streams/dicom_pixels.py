@@ -109,10 +109,12 @@ def _refused(dataset: Any, size: tuple[int | None, int | None], max_pixels: int)
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     if int(dataset.get("NumberOfFrames") or 1) != 1 or int(dataset.get("SamplesPerPixel") or 1) != 1:
         return Reason.NOT_SUPPORTED
-    if dataset.PhotometricInterpretation not in _GREY or int(dataset.BitsAllocated) > _MOST_BITS:
+    allocated, bits = int(dataset.BitsAllocated), int(dataset.BitsStored)
+    # As in the gateway: pydicom would take the lowest bits, whatever the highest one is.
+    if dataset.PhotometricInterpretation not in _GREY or allocated not in {8, _MOST_BITS} or int(dataset.get("HighBit", bits - 1)) != bits - 1:
         return Reason.NOT_SUPPORTED
     syntax = dataset.file_meta.TransferSyntaxUID
-    if not get_decoder(syntax).is_available or (syntax == uid.JPEGExtended12Bit and int(dataset.BitsStored) != 8):  # noqa: PLR2004 - Pillow's JPEG has 8
+    if not get_decoder(syntax).is_available or (syntax == uid.JPEGExtended12Bit and bits != 8):  # noqa: PLR2004 - Pillow's JPEG has 8
         return Reason.NOT_SUPPORTED
     if rows * columns > max_pixels:
         return Reason.TOO_LARGE

@@ -126,6 +126,17 @@ def test_any_rescale_is_learnt_from_as_it_is_served(rescaled: Any, slope: str | 
         np.testing.assert_array_equal(learnt, served)
 
 
+def test_bits_out_of_place_are_neither_learnt_from_nor_served(tmp_path: Path) -> None:
+    shutil.copy(real("liver_1frame.dcm"), tmp_path / "1 bit")
+    dataset = pydicom.dcmread(real("MR_small.dcm"))
+    dataset.HighBit = 14
+    dataset.save_as(tmp_path / "of 15")
+
+    for path in tmp_path.iterdir():
+        assert isinstance(_served(path, Window(center=40, width=400)), DicomNotSupported)
+        assert dicom_pixels.pixels(path, size=(None, None), max_pixels=10**6) is Reason.NOT_SUPPORTED
+
+
 def test_another_modality_is_neither_learnt_from_nor_served(read: Any, tmp_path: Path) -> None:
     for name in ("CT_small.dcm", "MR_small.dcm"):
         shutil.copy(real(name), tmp_path)
