@@ -62,7 +62,7 @@ class PurposeOfUse(StrEnum):
 
 
 class Selector(msgspec.Struct, frozen=True, kw_only=True):
-    """The model that a call names and how it chooses the version; both None means the newest that is ready.
+    """The model that a call names and how it chooses the version; both None means the one that answers by default.
 
     `field` is where the request names the model.
     """

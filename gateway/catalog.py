@@ -4,7 +4,7 @@ Two writers, `repository.py` and `backend/watch.py`, replace whole tables; every
 the event loop's thread, so there is no lock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import MappingProxyType
@@ -67,16 +67,29 @@ class Catalog:
         return states.get(version, VersionState.PUBLISHED)
 
     def default_version(self, model: str) -> int | None:
-        """The version for a call that names none.
+        """The version for a call of the public API that names none; None where none is ready.
 
-        The newest that is available; the newest that may be, while the model server can't be asked; None where none is ready.
+        The newest that is no trial of those that are available, or of all, while the model server can't be asked; the newest trial where there is
+        nothing else.
         """
+        versions = self.published.get(model, {})
+        return max(self._ready(model), key=lambda version: (not versions[version].manifest.is_trial, version), default=None)
+
+    def newest_version(self, model: str) -> int | None:
+        """The version that the model server chooses for a call that names none: the newest that it has, trial or not. None where none is ready."""
         # Every call of the drop-in API that names no version comes by here.
-        versions, states = self.published.get(model, {}), self.states.get(model)
-        if states is None:
-            return max(versions, default=None)
-        return max((version for version in versions if states.get(version) is VersionState.AVAILABLE), default=None)
+        return max(self._ready(model), default=None)
+
+    def is_unknown(self, model: str) -> bool:
+        """Whether the model server was asked about the model, and knows no version of it: it isn't listed there, or was published just now."""
+        states = self.states.get(model)
+        return states is not None and not states
 
     def is_ready(self, model: str) -> bool:
         """Whether a call that names no version would be answered now."""
         return any(self.state(model, version) is VersionState.AVAILABLE for version in self.published.get(model, {}))
+
+    def _ready(self, model: str) -> Iterator[int]:
+        """The published versions that are available; all of them, while the model server can't be asked."""
+        states = self.states.get(model)
+        return (version for version in self.published.get(model, {}) if states is None or states.get(version) is VersionState.AVAILABLE)

@@ -1,8 +1,8 @@
-"""Chooses the version that answers: by its number, by its label, or the newest that is ready."""
+"""Chooses the version that answers: by its number, by its label, or the newest that is ready and, where there is one, no trial."""
 
 from gateway.call import Route, Selector
 from gateway.catalog import Catalog, VersionState
-from gateway.errors import FieldInvalid, LabelNotFound, ModelNotFound, VersionNotFound, VersionNotReady
+from gateway.errors import FieldInvalid, LabelNotFound, ModelNotFound, ModelNotServed, VersionNotFound, VersionNotReady
 from gateway.manifest import Manifest
 
 # A version in one of these states may answer: it does, or the model server can't be asked and might.
@@ -22,6 +22,7 @@ class Router:
         Raises:
             FieldInvalid: the call names no model.
             ModelNotFound, VersionNotFound, LabelNotFound: there is none of that name or number.
+            ModelNotServed: it is published, and the model server knows no version of it.
             VersionNotReady: it exists and isn't loaded.
         """
         model = selector.model
@@ -32,6 +33,12 @@ class Router:
         if not versions:
             message = "there is no model of that name: CatalogService.ListModels lists those that your key allows"
             raise ModelNotFound(message, field="model.name")
+        if self._catalog.is_unknown(model):
+            message = (
+                "the model is published, and the model server doesn't know it: "
+                "whoever runs that has to list it in its models.config, unless it was published a moment ago"
+            )
+            raise ModelNotServed(message, field="model.name")
         version, field = self._choose(selector)
         if version not in versions:
             message = f"the model has no version {version}; it has {', '.join(map(str, sorted(versions)))}"
@@ -52,7 +59,8 @@ class Router:
         """The route of a call of TensorFlow Serving's API.
 
         A label of ours becomes its version. What isn't ours to choose or to refuse is left to the model server, which answers as it would
-        without a gateway: so a model without a manifest can be called, and an unknown one gets TensorFlow Serving's own words.
+        without a gateway: so a model without a manifest can be called, an unknown one gets TensorFlow Serving's own words, and a call that names no
+        version gets the newest, though it be a trial. A version of our choice might be unloaded by the time that the call arrives.
         """
         version = selector.version
         if selector.label is not None:
@@ -65,7 +73,7 @@ class Router:
         """The manifest of a drop-in route: its version's, or that of the version which the model server chooses; None where there is none."""
         if route.version is not None:
             return route.manifest
-        version = self._catalog.default_version(route.model)
+        version = self._catalog.newest_version(route.model)
         return None if version is None else self._catalog.published[route.model][version].manifest
 
     def _choose(self, selector: Selector) -> tuple[int, str]:

@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         help="an input: PNG, JPEG, DICOM, .npy, or a time series in JSON, told apart by content; without NAME where the model has one input",
     )  # fmt: skip
     choice = infer.add_mutually_exclusive_group()
-    choice.add_argument("--version", type=int, metavar="NUMBER", help="this version; the newest that is ready otherwise")
+    choice.add_argument("--version", type=int, metavar="NUMBER", help="this version; otherwise the newest that is ready and, if possible, no trial")
     choice.add_argument("--label", help="the version that carries this label, for example stable")
     infer.add_argument("--request-id", default="", metavar="ID", help="your name for the request, free of patient data")
     infer.add_argument("--purpose-of-use", choices=_PURPOSES, help="why the data is used; the audit log records it")

@@ -82,7 +82,7 @@ class Client:
             model: the model's name.
             inputs: every input of its manifest by name: a numpy array (the model's own tensor, without the batch dimension), an
                 `EncodedImage`, a `Dicom`, a `TimeSeries` or a `Record`.
-            version: this version. With neither version nor label: the newest that is ready.
+            version: this version. With neither version nor label: the newest that is ready, and no trial if another is.
             label: the version that carries this label, for example `stable`.
             request_id: your name for the request, free of patient data; at most 128 letters, digits, `.`, `_`, `:` and `-`. Made up where empty.
             study_key: the study that the item belongs to.

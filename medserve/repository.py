@@ -43,11 +43,13 @@ class InUse:
         labels: the version that each label names.
         serving: versions that answer.
         coming: versions that don't answer yet and may: published, loading, or of a state that nobody knows.
+        default: the version that answers a call which names none; 0 where the gateway doesn't say. It isn't the newest where that is a trial.
     """
 
     labels: Mapping[str, int]
     serving: frozenset[int]
     coming: frozenset[int]
+    default: int = 0
 
 
 def models(root: Path) -> list[str]:
@@ -118,8 +120,8 @@ def _sha256(path: Path) -> str:
 def retire(root: Path, model: str, version: int, *, in_use: InUse) -> Path:
     """Moves a version to `<root>/<model>/.retired/<version>` by one rename and returns that path. Its number is never used again.
 
-    A version stays where it is if a label names it, if it is the newest that answers (a call without a version or a label gets that one), if it
-    may become that, or if nothing else answers. Servers let go of a version that they have loaded when they next look at the folder.
+    A version stays where it is if a label names it, if it is the newest that answers or the one that answers a call without a version or a label, if
+    it may become that, or if nothing else answers. Servers let go of a version that they have loaded when they next look at the folder.
 
     Raises RetirementRefused or RepositoryError, and then nothing has changed; OSError where the disk refuses, and then the version is whole in the
     one place or the other.
@@ -155,6 +157,8 @@ def _require_dispensable(model: str, version: int, in_use: InUse) -> None:
         message = f"no other version of {model} answers just now: it can't be shown that version {version} isn't needed"
     elif version in in_use.serving and version == max(in_use.serving):
         message = f"{model} version {version} is the newest that answers: a call that names no version gets it; publish a newer one first"
+    elif version == in_use.default:
+        message = f"{model} version {version} is the newest that is no trial: a call that names no version gets it; publish a newer one first"
     elif version in in_use.coming and version > max(in_use.serving):
         message = f"{model} version {version} may still come to answer: try again when the gateway says what has become of it"
     else:

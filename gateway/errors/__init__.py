@@ -19,6 +19,7 @@
     │   ├── ModelNotFound      NOT_FOUND
     │   ├── VersionNotFound    NOT_FOUND
     │   ├── LabelNotFound      NOT_FOUND
+    │   ├── ModelNotServed     FAILED_PRECONDITION
     │   └── VersionNotReady    UNAVAILABLE         retry
     ├── InputError             INVALID_ARGUMENT
     │   ├── InputMissing, InputUnknown, InputFormNotAccepted
@@ -61,6 +62,7 @@ from gateway.errors.calls import (
     LabelNotFound,
     ModelNotAllowed,
     ModelNotFound,
+    ModelNotServed,
     NotAllowedError,
     RequestMalformed,
     RequestTooLarge,
@@ -137,6 +139,7 @@ __all__ = [
     "MedserveError",
     "ModelNotAllowed",
     "ModelNotFound",
+    "ModelNotServed",
     "NotAllowedError",
     "RelayedStatus",
     "RequestMalformed",

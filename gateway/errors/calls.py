@@ -119,6 +119,13 @@ class LabelNotFound(RoutingError):
     reason = "LABEL_NOT_FOUND"
 
 
+class ModelNotServed(RoutingError):
+    """The model is published, and the model server knows no version of it."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "MODEL_NOT_SERVED"
+
+
 class VersionNotReady(RoutingError):
     """The version exists and isn't loaded."""
 

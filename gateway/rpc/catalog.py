@@ -97,4 +97,5 @@ def _model_of(catalog: Catalog, name: str) -> catalog_pb2.Model:
         ],
         version_labels=catalog.labels.get(name, {}),
         ready=catalog.is_ready(name),
+        default_version=catalog.default_version(name) or 0,
     )

@@ -69,11 +69,8 @@ def _only_input(client: Client, arguments: Namespace, given: int) -> str:
 def _asked(model: catalog_pb2.Model, arguments: Namespace) -> catalog_pb2.ModelVersion:
     """The version that will answer, or the newest where that can't be told: the gateway says it better."""
     number = model.version_labels.get(arguments.label, 0) if arguments.label else arguments.version
-    if number is None:
-        ready = [version for version in model.versions if version.state == catalog_pb2.VERSION_STATE_AVAILABLE]
-    else:
-        ready = [version for version in model.versions if version.version == number]
-    return (ready or list(model.versions))[0]
+    asked = model.default_version if number is None else number
+    return next((version for version in model.versions if version.version == asked), model.versions[0])
 
 
 def _require_sendable(inputs: dict[str, InputValue]) -> None:

@@ -70,7 +70,7 @@ def _print_model(model: catalog_pb2.Model) -> None:
     versions = [
         (
             str(version.version),
-            f"{_STATES.get(version.state, 'not known')}{', a trial' if version.manifest.provenance.trial else ''}",
+            _state(model, version),
             ", ".join(sorted(label for label, number in model.version_labels.items() if number == version.version)),
             _published(version.manifest),
             "; ".join(_metric(metric) for metric in version.manifest.metrics),
@@ -96,6 +96,12 @@ def _print_table(console: Console, title: str, columns: tuple[str, ...], rows: S
 
 def _labels(model: catalog_pb2.Model) -> str:
     return ", ".join(f"{label}: {version}" for label, version in sorted(model.version_labels.items()))
+
+
+def _state(model: catalog_pb2.Model, version: catalog_pb2.ModelVersion) -> str:
+    trial = ", a trial" if version.manifest.provenance.trial else ""
+    default = ", the default" if version.version == model.default_version else ""
+    return f"{_STATES.get(version.state, 'not known')}{trial}{default}"
 
 
 def _published(manifest: manifest_pb2.ModelManifest) -> str:

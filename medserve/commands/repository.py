@@ -188,6 +188,7 @@ def _in_use(root: Path, model: catalog_pb2.Model) -> InUse:
         labels=dict(model.version_labels),
         serving=frozenset(version.version for version in model.versions if version.state == catalog_pb2.VERSION_STATE_AVAILABLE),
         coming=frozenset(version.version for version in model.versions if version.state in _COMING) | unseen,
+        default=model.default_version,
     )
 
 

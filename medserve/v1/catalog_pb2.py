@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from medserve.v1 import manifest_pb2 as medserve_dot_v1_dot_manifest__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19medserve/v1/catalog.proto\x12\x0bmedserve.v1\x1a\x1amedserve/v1/manifest.proto\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Q\n\x12ListModelsResponse\x12\"\n\x06models\x18\x01 \x03(\x0b\x32\x12.medserve.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"5\n\x10GetModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.medserve.v1.Model\"\xc6\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x08versions\x18\x02 \x03(\x0b\x32\x19.medserve.v1.ModelVersion\x12=\n\x0eversion_labels\x18\x03 \x03(\x0b\x32%.medserve.v1.Model.VersionLabelsEntry\x12\r\n\x05ready\x18\x04 \x01(\x08\x1a\x34\n\x12VersionLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"w\n\x0cModelVersion\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.medserve.v1.VersionState\x12,\n\x08manifest\x18\x03 \x01(\x0b\x32\x1a.medserve.v1.ModelManifest*\xd2\x01\n\x0cVersionState\x12\x1d\n\x19VERSION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17VERSION_STATE_PUBLISHED\x10\x01\x12\x19\n\x15VERSION_STATE_LOADING\x10\x02\x12\x1b\n\x17VERSION_STATE_AVAILABLE\x10\x03\x12\x1b\n\x17VERSION_STATE_UNLOADING\x10\x04\x12\x17\n\x13VERSION_STATE_ENDED\x10\x05\x12\x18\n\x14VERSION_STATE_FAILED\x10\x06\x32\xa8\x01\n\x0e\x43\x61talogService\x12M\n\nListModels\x12\x1e.medserve.v1.ListModelsRequest\x1a\x1f.medserve.v1.ListModelsResponse\x12G\n\x08GetModel\x12\x1c.medserve.v1.GetModelRequest\x1a\x1d.medserve.v1.GetModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19medserve/v1/catalog.proto\x12\x0bmedserve.v1\x1a\x1amedserve/v1/manifest.proto\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Q\n\x12ListModelsResponse\x12\"\n\x06models\x18\x01 \x03(\x0b\x32\x12.medserve.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"5\n\x10GetModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.medserve.v1.Model\"\xdf\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x08versions\x18\x02 \x03(\x0b\x32\x19.medserve.v1.ModelVersion\x12=\n\x0eversion_labels\x18\x03 \x03(\x0b\x32%.medserve.v1.Model.VersionLabelsEntry\x12\r\n\x05ready\x18\x04 \x01(\x08\x12\x17\n\x0f\x64\x65\x66\x61ult_version\x18\x05 \x01(\x03\x1a\x34\n\x12VersionLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"w\n\x0cModelVersion\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.medserve.v1.VersionState\x12,\n\x08manifest\x18\x03 \x01(\x0b\x32\x1a.medserve.v1.ModelManifest*\xd2\x01\n\x0cVersionState\x12\x1d\n\x19VERSION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17VERSION_STATE_PUBLISHED\x10\x01\x12\x19\n\x15VERSION_STATE_LOADING\x10\x02\x12\x1b\n\x17VERSION_STATE_AVAILABLE\x10\x03\x12\x1b\n\x17VERSION_STATE_UNLOADING\x10\x04\x12\x17\n\x13VERSION_STATE_ENDED\x10\x05\x12\x18\n\x14VERSION_STATE_FAILED\x10\x06\x32\xa8\x01\n\x0e\x43\x61talogService\x12M\n\nListModels\x12\x1e.medserve.v1.ListModelsRequest\x1a\x1f.medserve.v1.ListModelsResponse\x12G\n\x08GetModel\x12\x1c.medserve.v1.GetModelRequest\x1a\x1d.medserve.v1.GetModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,8 +34,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MODEL_VERSIONLABELSENTRY']._loaded_options = None
   _globals['_MODEL_VERSIONLABELSENTRY']._serialized_options = b'8\001'
-  _globals['_VERSIONSTATE']._serialized_start=624
-  _globals['_VERSIONSTATE']._serialized_end=834
+  _globals['_VERSIONSTATE']._serialized_start=649
+  _globals['_VERSIONSTATE']._serialized_end=859
   _globals['_LISTMODELSREQUEST']._serialized_start=70
   _globals['_LISTMODELSREQUEST']._serialized_end=128
   _globals['_LISTMODELSRESPONSE']._serialized_start=130
@@ -45,11 +45,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETMODELRESPONSE']._serialized_start=246
   _globals['_GETMODELRESPONSE']._serialized_end=299
   _globals['_MODEL']._serialized_start=302
-  _globals['_MODEL']._serialized_end=500
-  _globals['_MODEL_VERSIONLABELSENTRY']._serialized_start=448
-  _globals['_MODEL_VERSIONLABELSENTRY']._serialized_end=500
-  _globals['_MODELVERSION']._serialized_start=502
-  _globals['_MODELVERSION']._serialized_end=621
-  _globals['_CATALOGSERVICE']._serialized_start=837
-  _globals['_CATALOGSERVICE']._serialized_end=1005
+  _globals['_MODEL']._serialized_end=525
+  _globals['_MODEL_VERSIONLABELSENTRY']._serialized_start=473
+  _globals['_MODEL_VERSIONLABELSENTRY']._serialized_end=525
+  _globals['_MODELVERSION']._serialized_start=527
+  _globals['_MODELVERSION']._serialized_end=646
+  _globals['_CATALOGSERVICE']._serialized_start=862
+  _globals['_CATALOGSERVICE']._serialized_end=1030
 # @@protoc_insertion_point(module_scope)

@@ -190,10 +190,15 @@ class Model(_message.Message):
     VERSIONS_FIELD_NUMBER: _builtins.int
     VERSION_LABELS_FIELD_NUMBER: _builtins.int
     READY_FIELD_NUMBER: _builtins.int
+    DEFAULT_VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The model's name."""
     ready: _builtins.bool
     """True where a request that names no version would be answered now."""
+    default_version: _builtins.int
+    """The version that a request which names none is sent to: the newest that is available and no trial, or the newest trial where there is nothing
+    else. Zero where none is available. TensorFlow Serving's own API is answered by the newest that is available, trial or not.
+    """
     @_builtins.property
     def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelVersion]:
         """Its versions, newest first."""
@@ -209,10 +214,11 @@ class Model(_message.Message):
         versions: _abc.Iterable[Global___ModelVersion] | None = ...,
         version_labels: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         ready: _builtins.bool = ...,
+        default_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "ready", b"ready", "version_labels", b"version_labels", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_version", b"default_version", "name", b"name", "ready", b"ready", "version_labels", b"version_labels", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -54,6 +54,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND. The model has no such label."""
     ERROR_REASON_VERSION_NOT_READY: _ErrorReason.ValueType  # 23
     """UNAVAILABLE. The version exists and isn't loaded; try again later or choose another."""
+    ERROR_REASON_MODEL_NOT_SERVED: _ErrorReason.ValueType  # 24
+    """FAILED_PRECONDITION. The model is published, and the model server knows no version of it: it has to be listed in its models.config."""
     ERROR_REASON_INPUT_MISSING: _ErrorReason.ValueType  # 30
     """INVALID_ARGUMENT. An input that the model needs is missing."""
     ERROR_REASON_INPUT_UNKNOWN: _ErrorReason.ValueType  # 31
@@ -144,6 +146,8 @@ ERROR_REASON_LABEL_NOT_FOUND: ErrorReason.ValueType  # 22
 """NOT_FOUND. The model has no such label."""
 ERROR_REASON_VERSION_NOT_READY: ErrorReason.ValueType  # 23
 """UNAVAILABLE. The version exists and isn't loaded; try again later or choose another."""
+ERROR_REASON_MODEL_NOT_SERVED: ErrorReason.ValueType  # 24
+"""FAILED_PRECONDITION. The model is published, and the model server knows no version of it: it has to be listed in its models.config."""
 ERROR_REASON_INPUT_MISSING: ErrorReason.ValueType  # 30
 """INVALID_ARGUMENT. An input that the model needs is missing."""
 ERROR_REASON_INPUT_UNKNOWN: ErrorReason.ValueType  # 31

@@ -69,12 +69,11 @@ class ModelServer:
             response.outputs["y"].CopyFrom(request.inputs["x"])
         return response.SerializeToString()
 
-    def status(self, content: bytes, context: grpc.ServicerContext) -> bytes:
+    def status(self, content: bytes, _: grpc.ServicerContext) -> bytes:
         model = model_pb2.GetModelStatusRequest.FromString(content).model_spec.name
-        if model == "asleep":
-            context.abort(grpc.StatusCode.NOT_FOUND, "scripted")
-        available = model_pb2.ModelVersionStatus(version=1, state=model_pb2.ModelVersionStatus.STATE_AVAILABLE)
-        return model_pb2.GetModelStatusResponse(model_version_status=[available]).SerializeToString()
+        state = model_pb2.ModelVersionStatus.STATE_LOADING if model == "asleep" else model_pb2.ModelVersionStatus.STATE_AVAILABLE
+        status = model_pb2.ModelVersionStatus(version=1, state=state)
+        return model_pb2.GetModelStatusResponse(model_version_status=[status]).SerializeToString()
 
 
 @dataclass(frozen=True)

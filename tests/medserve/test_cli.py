@@ -59,7 +59,7 @@ def test_models_shows_one_in_full(stack: "Stack", medserve: Medserve) -> None:
     ):  # fmt: skip
         assert said in done.stdout
     assert "a trial" not in done.stdout
-    assert "available, a trial" in medserve("models", "ecg", environment=stack.environment | {"COLUMNS": "120"}).stdout
+    assert "available, a trial, the default" in medserve("models", "ecg", environment=stack.environment | {"COLUMNS": "120"}).stdout
 
 
 def test_models_prints_the_answers_json_for_programs(stack: "Stack", medserve: Medserve) -> None:

@@ -189,8 +189,8 @@ def test_a_manifest_that_is_too_large_is_refused(tmp_path: Path) -> None:
         repository.read_manifest(folder)
 
 
-def _in_use(*, labels: dict[str, int] | None = None, serving: tuple[int, ...] = (1, 2, 3), coming: tuple[int, ...] = ()) -> InUse:
-    return InUse(labels=labels or {}, serving=frozenset(serving), coming=frozenset(coming))
+def _in_use(*, labels: dict[str, int] | None = None, serving: tuple[int, ...] = (1, 2, 3), coming: tuple[int, ...] = (), default: int = 0) -> InUse:
+    return InUse(labels=labels or {}, serving=frozenset(serving), coming=frozenset(coming), default=default)
 
 
 @pytest.mark.parametrize(
@@ -200,6 +200,7 @@ def _in_use(*, labels: dict[str, int] | None = None, serving: tuple[int, ...] = 
         (2, _in_use(labels={"approved": 2, "canary": 2}), "has the label approved, canary"),
         (3, _in_use(), "is the newest that answers"),
         (2, _in_use(serving=(1, 2), coming=(3,)), "is the newest that answers"),
+        (2, _in_use(default=2), "is the newest that is no trial"),
         (1, _in_use(serving=(1,)), "no other version of model answers"),
         (1, _in_use(serving=()), "no other version of model answers"),
         (3, _in_use(serving=(1, 2), coming=(3,)), "may still come to answer"),

@@ -226,3 +226,4 @@ def test_the_catalog_over_the_wire(gateway: Running, poll: Callable[..., Any]) -
     assert [(version.version, version.state) for version in model.versions] == [(2, catalog_pb2.VERSION_STATE_AVAILABLE), (1, 3)]
     assert model.versions[0].manifest.inputs[0].name == "images"
     assert dict(model.version_labels) == {"stable": 1, "later": 3}
+    assert model.default_version == 2
