@@ -37,7 +37,7 @@ class CsvFiles:
     Attributes:
         root: the file, or the folder that holds them.
         parts: what an item has.
-        pattern: the files' names, where `root` is a folder.
+        pattern: the files' names, where `root` is a folder, in small letters or capitals.
         delimiter: between two cells.
         names: of the columns, where the files have no header.
         missing: what stands where nothing is known, without the blanks around it.
@@ -78,6 +78,11 @@ class CsvFiles:
         """The parts'."""
         return {part.name: part.spec() for part in self.parts}
 
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The files' names."""
+        return (self.pattern,)
+
     def identity(self) -> str:
         """Of the declaration and the files."""
         return digest(self, self._names)
@@ -108,7 +113,7 @@ class CsvFiles:
 
     @cached_property
     def _names(self) -> tuple[str, ...]:
-        return names_of(self.root, self.pattern)
+        return names_of(self.root, *self.patterns)
 
     @cached_property
     def _index(self) -> tuple[tuple[Shard, ...], dict[str, tuple[str, ...]]]:

@@ -22,7 +22,7 @@ from training.streams.source import STRING, Items, Shard, Spec, digest, path_of,
 
 # Told apart by content: a name says what someone believed.
 _FORMATS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
-_PATTERNS = tuple(f"*.{suffix}" for lower in ("png", "jpg", "jpeg") for suffix in (lower, lower.upper()))
+_PATTERNS = ("*.png", "*.jpg", "*.jpeg")
 _MODES = {1: "L", 3: "RGB"}
 _BLOCK_BYTES = 1 << 20
 
@@ -62,6 +62,11 @@ class ImageFolder:
     def spec(self) -> Mapping[str, Spec]:
         """The image, its class and its name."""
         return {"image": Spec(dtype="uint8", shape=self.shape), **spec_of(self.labels), "file": Spec(dtype=STRING)}
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The files' names, in small letters or capitals."""
+        return _PATTERNS
 
     def identity(self) -> str:
         """Of the declaration, the files and the table of classes."""
@@ -107,7 +112,7 @@ class ImageFolder:
 
     @cached_property
     def _listing(self) -> Listing:
-        return listing(self.root, _PATTERNS, self.labels)
+        return listing(self.root, self.patterns, self.labels)
 
     @cached_property
     def _shards(self) -> tuple[Shard, ...]:

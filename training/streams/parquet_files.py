@@ -31,7 +31,7 @@ class ParquetFiles:
     Attributes:
         root: the file, or the folder that holds them.
         parts: what an item has. Where a column has texts, and numbers are wanted, these are read from the texts.
-        pattern: the files' names, where `root` is a folder.
+        pattern: the files' names, where `root` is a folder, in small letters or capitals.
         buffer: how many items are held to be shuffled.
     """
 
@@ -48,6 +48,11 @@ class ParquetFiles:
     def spec(self) -> Mapping[str, Spec]:
         """The parts'."""
         return {part.name: part.spec() for part in self.parts}
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The files' names."""
+        return (self.pattern,)
 
     def identity(self) -> str:
         """Of the declaration and the files."""
@@ -92,7 +97,7 @@ class ParquetFiles:
 
     @cached_property
     def _names(self) -> tuple[str, ...]:
-        return names_of(self.root, self.pattern)
+        return names_of(self.root, *self.patterns)
 
     @cached_property
     def _shards(self) -> tuple[Shard, ...]:

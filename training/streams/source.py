@@ -3,6 +3,7 @@
 import hashlib
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
@@ -159,26 +160,58 @@ def files_of(shards: Iterable[Shard]) -> tuple[int, int]:
 def names_of(root: Path, *patterns: str) -> tuple[str, ...]:
     """The file `root`, or the files below it whose names match one of the patterns: sorted names below `root`, without hidden ones.
 
+    `2.CSV` matches `*.csv`. A link to a file is one, and a link to a folder isn't followed, for it may lead back: `passed_over` counts it.
     Names and no paths, which are several times as large: there may be millions.
-    Raises FileNotFoundError where `root` isn't there, and OSError where a folder can't be read.
+    Raises FileNotFoundError where `root`, or what such a file is a link to, isn't there, and OSError where a folder can't be read.
     """
     if root.is_file():
         return (root.name,)
     if not root.is_dir():
         message = f"{root}: no such file or folder"
         raise FileNotFoundError(message)
+    return _found_in(root, patterns)[0]
 
-    def fail(error: OSError) -> None:
-        # `os.walk` would leave out a folder that it can't read.
-        raise error
 
-    names = []
-    for folder, folders, files in os.walk(root, onerror=fail):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        below = Path(folder).relative_to(root).as_posix()
-        found = [name for name in files if not name.startswith(".") and any(fnmatchcase(name, pattern) for pattern in patterns)]
-        names += found if below == "." else [f"{below}/{name}" for name in found]
-    return tuple(sorted(names))
+def passed_over(sources: Iterable[Any]) -> Counter[str]:
+    """What lies in the readers' folders, isn't hidden, and is of none of them: how many files by suffix, and links to folders. Raises OSError.
+
+    A reader has its folder as `root`, and the names that it takes as `patterns`; where it has none, it takes all.
+    """
+    patterns: dict[Path, set[str]] = {}
+    for source in sources:
+        root = getattr(source, "root", None)
+        if isinstance(root, Path) and root.is_dir():
+            # Several sets can lie in one folder.
+            patterns.setdefault(root, set()).update(getattr(source, "patterns", ("*",)))
+    return sum((_found_in(root, tuple(some))[1] for root, some in patterns.items()), Counter[str]())
+
+
+def _found_in(root: Path, patterns: Sequence[str]) -> tuple[tuple[str, ...], Counter[str]]:
+    """`names_of` a folder, and `passed_over`."""
+    lower = [pattern.lower() for pattern in patterns]
+    names: list[str] = []
+    others: Counter[str] = Counter()
+    folders = [""]
+    while folders:
+        below = folders.pop()
+        with os.scandir(root / below) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                is_link = entry.is_symlink()
+                if not is_link and entry.is_dir():
+                    folders.append(f"{below}{entry.name}/")
+                    continue
+                if is_link and Path(entry.path).is_dir():
+                    others["a folder that is a link"] += 1
+                elif not any(fnmatchcase(entry.name.lower(), pattern) for pattern in lower):
+                    others[Path(entry.name).suffix.lower() or "without a suffix"] += 1
+                elif is_link and not Path(entry.path).exists():
+                    message = f"{entry.path}: a link to what isn't there"
+                    raise FileNotFoundError(message)
+                else:
+                    names.append(below + entry.name)
+    return tuple(sorted(names)), others
 
 
 def path_of(root: Path, name: str) -> Path:

@@ -17,7 +17,7 @@ from training.streams.ledger import Ledger
 from training.streams.parts import NAMES, Name, Parts, text_of
 from training.streams.quarantine import Quarantine
 from training.streams.reservoir import Reservoir
-from training.streams.source import STRING, Items, Source, Spec, files_of, require_counts
+from training.streams.source import STRING, Items, Source, Spec, files_of, passed_over, require_counts
 from training.streams.streamed import Streamed
 from training.streams.survey import Survey
 
@@ -25,6 +25,8 @@ from training.streams.survey import Survey
 _LISTED = 200
 _WORDS = {"training": "to train on", "validation": "to validate", "held_out": "held out"}
 _PATIENTS, _NUMBER = ".patients", ".number"
+# Of how many kinds of files that aren't looked at the report says how many there are.
+_SUFFIXES = 10
 # How many records are named where a patient is in two parts.
 _NAMED = 5
 _LOOK_AT = {
@@ -132,6 +134,7 @@ class _Reading:
         self._quarantine, self._untold = Quarantine(_LISTED), 0
         self._counts: Counter[int] = Counter()
         self._roles, self.parts = roles, parts
+        self._passed_over = passed_over(source for _, source in parts.sources)
         if cache is not None:
             self.parts, surveys = parts.copied(cache)
             for part, survey in surveys:
@@ -252,6 +255,9 @@ class _Reading:
         if reasons := Counter(self._left_out.reasons):
             told = ", ".join(f"{found:,} × {reason}" for reason, found in reasons.most_common())
             text.append(f"Among these are items that were left out when all had been compared: {told}.")
+        if self._passed_over:
+            told = ", ".join(f"{found:,} × {what}" for what, found in self._passed_over.most_common(_SUFFIXES))
+            text.append(f"What else lies in its folders wasn't looked at: {told}{', and others' if len(self._passed_over) > _SUFFIXES else ''}.")
         table = as_table(self._quarantine.faults) if count else None
         shown = "numbers of records" if count else ""
         return Section(title="The data as it was read", text=tuple(text), table=table, of_single_items=shown)

@@ -71,7 +71,7 @@ class TfRecordFiles:
     Attributes:
         root: the file, or the folder that holds them. They aren't compressed.
         features: what an item has.
-        pattern: the files' names, where `root` is a folder.
+        pattern: the files' names, where `root` is a folder, in small letters or capitals.
         buffer: how many items are held to be shuffled.
         shard_records: how many are read for themselves; fewer, where these take more than eight mebibytes.
     """
@@ -93,6 +93,11 @@ class TfRecordFiles:
     def spec(self) -> Mapping[str, Spec]:
         """The features'."""
         return {feature.name: feature.spec() for feature in self.features}
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The files' names."""
+        return (self.pattern,)
 
     def identity(self) -> str:
         """Of the declaration and the files."""
@@ -181,7 +186,7 @@ class TfRecordFiles:
 
     @cached_property
     def _names(self) -> tuple[str, ...]:
-        return names_of(self.root, self.pattern)
+        return names_of(self.root, *self.patterns)
 
     @cached_property
     def _shards(self) -> tuple[Shard, ...]:

@@ -14,8 +14,11 @@ from gateway.manifest import ColorSpace, ImageInput, InputSpec, Manifest, Output
 from gateway.preprocess import InputLimits, Preprocessor
 from gateway.tensor import DType
 from training.quality.fault import Fault, Reason
+from training.streams.columns import Part
+from training.streams.csv_files import CsvFiles
 from training.streams.image_folder import ImageFolder
 from training.streams.labels import ByFolder, ByTable
+from training.streams.source import names_of, passed_over
 
 RANDOM = np.random.default_rng(0)
 
@@ -77,12 +80,12 @@ def test_an_image_is_read_as_the_gateway_reads_it(read: Any, tmp_path: Path, nam
 
 
 def test_an_images_class_is_its_folder(read: Any, tmp_path: Path) -> None:
-    for name in ("normal/1.png", "cancer/left/1.PNG", "cancer/2.jpg", "other/1.png", "1.png", ".hidden/1.png"):
+    for name in ("normal/1.png", "cancer/left/1.PNG", "cancer/2.JpG", "other/1.png", "1.png", ".hidden/1.png"):
         save(tmp_path / name, grey())
 
     items, faults = read(ImageFolder(root=tmp_path, shape=(6, 5, 1), labels=ByFolder(classes=("normal", "cancer"))))
 
-    assert dict(zip(items["file"], items["label"], strict=True)) == {"cancer/2.jpg": 1, "cancer/left/1.PNG": 1, "normal/1.png": 0}
+    assert dict(zip(items["file"], items["label"], strict=True)) == {"cancer/2.JpG": 1, "cancer/left/1.PNG": 1, "normal/1.png": 0}
     assert faults == ["1.png: unknown category", "other/1.png: unknown category"]
 
 
@@ -105,6 +108,22 @@ def test_an_images_class_stands_in_a_table(read: Any, tmp_path: Path, tmp_path_f
         "5.png, finding: missing",
         "labels.csv, record 6, name: no such file",
     ]
+
+
+def test_what_is_no_image_is_counted_by_suffix_and_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    for name in ("a/1.png", "a/2.tif", "b.TIF", "c.bmp", "README", ".hidden.gif", ".hidden/1.gif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "linked").symlink_to(tmp_path / "a")
+    (tmp_path / "again.png").symlink_to(tmp_path / "a" / "1.png")
+    images = ImageFolder(root=tmp_path, shape=(6, 5, 1))
+
+    assert names_of(tmp_path, *images.patterns) == ("a/1.png", "again.png")
+    assert passed_over([images]) == {".tif": 2, ".bmp": 1, "without a suffix": 1, "a folder that is a link": 1}
+    assert passed_over([images, CsvFiles(root=tmp_path, parts=(Part(name="a", columns="a"),), pattern="*.tif")])[".tif"] == 0
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match=r"gone.png: a link to what isn't there"):
+        images.shards()
 
 
 def test_bad_files_are_named_and_the_others_are_read(read: Any, tmp_path: Path) -> None:

@@ -286,9 +286,11 @@ def test_a_file_that_isnt_taken_at_all_is_more_than_one_fault(tmp_path: Path, *,
 
     with pytest.raises(Refused, match=r"1 of 2 files \(50.0%\) aren't as declared, and up to 10% may be; 1.csv, label: column missing"):
         made(parts, cache=cache)
+    (tmp_path / "a" / "2.csv.gz").touch()
     data = made(parts, cache=cache, most_quarantined=0.5)
 
     assert "1 fault" in text_of(data)
+    assert text_of(data).endswith("What else lies in its folders wasn't looked at: 1 × .gz.")
 
 
 def test_all_records_behind_a_damage_count(tmp_path: Path) -> None:
