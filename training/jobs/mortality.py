@@ -88,6 +88,7 @@ MORTALITY = Job(
             early_stopping=EarlyStopping(figure="val_loss", patience=10),
         ),
         baseline=Hazards(name="gradient boosting on person-periods of the same fields, fitted to the same patients", make=gradient_boosting),
+        # No other items for novelty: SurvSet's `rhc`, which has most of these fields, is of SUPPORT's own patients.
         features_before=hazard.HEAD,
         perturbations=(
             Missing(levels=(0.1, 0.25, 0.5)),

@@ -44,7 +44,7 @@ def told(
     bench: Bench,
     *,
     seed: int,
-    other_items: Mapping[str, Callable[[], NDArray[Any]]] | None = None,
+    other_items: Mapping[str, Callable[[], NDArray[Any]]],
 ) -> Told | None:
     """What comes of the threshold on held-out items, and on other ones, by name, where there are any; None for a model without this output."""
     if threshold is None:
@@ -53,7 +53,7 @@ def told(
     def distance(inputs: NDArray[Any]) -> NDArray[Any]:
         return network.predicted(model, inputs)[NOVELTY][:, 0]
 
-    others = {name: distance(load()) for name, load in (other_items or {}).items()}
+    others = {name: distance(load()) for name, load in other_items.items()}
     found = novelty.told(distance(data.held_out.inputs), others, threshold, by_patient(data.held_out, seed))
     for figure in (found.own, *(each for of_other in found.others.values() for each in of_other)):
         bench.say(f"held-out {figure}")

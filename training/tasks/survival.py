@@ -1,7 +1,7 @@
 """How long until an event: the chance to be without it at one time after the other, from patients of whom some were lost to follow-up."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,7 @@ class Survival:
         baseline: what the model is held against.
         features_before: the layer whose input novelty is measured on; None for a model that gives none.
         perturbations: what robustness is measured under.
+        other_items: as of `Classification`.
         calibrate: by what hazards are made to hold: one of `recalibration.METHODS`. `bayesian` alone gives the curve an interval.
         interval_level: of that interval.
         wanted_sensitivity: the operating point at the horizon is the most specific one that has it on validation patients; None takes the one of the
@@ -68,6 +69,7 @@ class Survival:
     baseline: Hazards
     features_before: str | None = None
     perturbations: tuple[Perturbation, ...] = ()
+    other_items: Mapping[str, Callable[[], NDArray[Any]]] = field(default_factory=dict)
     space: Space | None = None
     calibrate: Method = "bayesian"
     interval_level: float = 0.95
@@ -133,7 +135,7 @@ class Survival:
         calibration = kaplan_meier.calibration_at(followed, curves, self.horizon_days)
         error = kaplan_meier.error_at(calibration)
         bench.say(f"held-out calibration error at {self.horizon_days:g} days {error:.4f}, in the mean of {len(calibration.x)} groups")
-        told = novelty_output.told(model, threshold, data, bench, seed=self.seed)
+        told = novelty_output.told(model, threshold, data, bench, seed=self.seed, other_items=self.other_items)
         levels, worse = self._by_level(followed, curves, data, bootstrap), self._robustness(ask, followed, data)
         validated = self._read(ask(data.validation.inputs))
         thirds = self._risk_groups(validated, curves)
@@ -264,7 +266,7 @@ class Survival:
             lambda inputs: ask(inputs)[SURVIVAL].astype(np.float64),
             inputs=data.held_out.inputs,
             perturbations=self.perturbations,
-            bootstrap=by_patient(data.held_out, self.seed, resamples=50),
+            bootstrap=by_patient(data.held_out, self.seed, resamples=200),
         )
 
     def _outputs(self, threshold: float | None, *, has_interval: bool) -> tuple[manifest_output_pb2.OutputSpec, ...]:

@@ -1,7 +1,7 @@
 """Which of some options is expected to help a patient most, learnt from a randomised trial: outcomes, effects, and intervals of both."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,7 @@ class Treatment:
         recipe: from the record to the features that outcomes are linear in; without gaps.
         confidence_level: of the intervals.
         perturbations: what robustness is measured under.
+        other_items: as of `Classification`.
         simulated_trials: how many trials are simulated to see whether intervals hold; twice as many, of other draws and asked about validation
             patients, say before how wide they are.
         seed: of every random choice.
@@ -64,6 +65,7 @@ class Treatment:
     recipe: Recipe
     confidence_level: float = 0.95
     perturbations: tuple[Perturbation, ...] = ()
+    other_items: Mapping[str, Callable[[], NDArray[Any]]] = field(default_factory=dict)
     simulated_trials: int = 20
     seed: int = 2
 
@@ -125,7 +127,7 @@ class Treatment:
         coverage = simulate(features.transform(data.held_out.inputs), trials=self.simulated_trials, seed=self.seed + 1).coverage(learner)
         for figure in coverage.values():
             bench.say(f"simulated {figure}")
-        told = novelty_output.told(model, threshold, data, bench, seed=self.seed)
+        told = novelty_output.told(model, threshold, data, bench, seed=self.seed, other_items=self.other_items)
         levels, worse = self._by_level(trial, value, chosen, data), self._robustness(model, trial, data)
         sections = (
             report.policy(value, dict(zip(trial.options, np.bincount(chosen, minlength=len(trial.options)).tolist(), strict=True))),

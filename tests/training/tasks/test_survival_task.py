@@ -40,6 +40,7 @@ TASK = Survival(
     system="SCT", code="419620001", display="Death", edges_days=EDGES, horizon_days=180, build=_build,
     plan=Plan(epochs=15, batch_size=32, learning_rate=0.02, loss=hazard.loss, metrics=()),
     baseline=Hazards(name="boosting", make=gradient_boosting), features_before="hazards", perturbations=(Noise(levels=(2.0,)),),
+    other_items={"patients of another kind": lambda: np.full((20, 2), 50, np.float32)},
 )  # fmt: skip
 
 
@@ -109,7 +110,7 @@ def test_the_report_has_calibration_intervals_decisions_groups_and_subgroups(tra
     assert "learnt from 100 validation patients" in trained.sections[1].text[0]
     assert [limit.split(" ")[0] for limit in trained.limits] == ["widest", "where", "a"]
     assert "area under the ROC curve at day 180 changes most under noise, in standard deviations, 2: " in trained.limits[1]
-    assert "not measured against other items" in trained.limits[2]
+    assert trained.limits[2].endswith("and of 1 (0.8389 to 1) of patients of another kind")
     thirds = trained.sections[2].table
     assert thirds is not None
     assert [row[0] for row in thirds.rows] == ["low risk", "middle risk", "high risk"]
