@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from medserve.v1 import manifest_pb2
 from training.dataset import Dataset
-from training.gates import Floor, Gate, Latency, ManifestComplete, TrainToServe
+from training.gates import AnswersThroughGateway, Floor, Gate, Latency, ManifestComplete, TrainToServe
 from training.quality.table import Table
 from training.tasks.task import Task
 
-USUAL: tuple[Gate, ...] = (TrainToServe(), Latency(most_seconds=0.1), ManifestComplete())
+USUAL: tuple[Gate, ...] = (TrainToServe(), Latency(most_seconds=0.1), AnswersThroughGateway(), ManifestComplete())
 """What every job's version has to show."""
 
 

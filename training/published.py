@@ -90,8 +90,10 @@ def publish(job: Job, source: Path, version: int | None, root: Path, *, against:
         shutil.copytree(folder, staging, dirs_exist_ok=True)
         manifest.version = new
         (staging / EXTRA / MANIFEST).write_text(json_format.MessageToJson(manifest, indent=2) + "\n", encoding="utf-8")
-        parity, served = serving.ask_golden(staging, model=job.name, version=new, signature_name=SIGNATURE)
-        verdicts = gates.judge(asked, replace(compared, parity=parity, p50_seconds=served.p50_seconds, manifest=manifest))
+        write_sample = job.write_sample if gates.ask_gateway(asked) else None
+        found = serving.ask_golden(staging, model=job.name, version=new, signature_name=SIGNATURE, write_sample=write_sample)
+        evidence = replace(compared, parity=found.parity, p50_seconds=found.served.p50_seconds, gateway=found.gateway, manifest=manifest)
+        verdicts = gates.judge(asked, evidence)
         for verdict in verdicts:
             say(f"gate {verdict.gate}: {'passed' if verdict.passed else 'NOT passed'}: {verdict.reason}")
         gates.require(verdicts)

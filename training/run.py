@@ -84,7 +84,7 @@ def _run(job: Job, root: Path, trial: Trial, last: LastReport, say: Say) -> bool
 
     def write(staging: Path, version: int) -> None:
         nonlocal page
-        evidence = _stage(candidate, staging, version)
+        evidence = _stage(candidate, staging, version, asked)
         mine = job.task.scores(network.predicted(candidate.trained.model, data.held_out.inputs), data.held_out) if beside.scores else {}
         evidence = replace(evidence, stable_version=beside.version, not_compared=beside.why_none, paired=beside.beside(mine, data.held_out))
         verdicts = gates.judge(asked, evidence)
@@ -172,8 +172,8 @@ def _measured(figures: Sequence[Figure]) -> dict[str, gates.Measured]:
     return {figure.name: gates.Measured.of(figure) for figure in figures}
 
 
-def _stage(candidate: Candidate, folder: Path, version: int) -> gates.Evidence:
-    """Writes a version, and asks it as its callers will. Raises NotServed where it doesn't load or answer."""
+def _stage(candidate: Candidate, folder: Path, version: int, asked: Sequence[gates.Gate]) -> gates.Evidence:
+    """Writes a version, and asks it as its callers will, as far as these gates do. Raises NotServed where it doesn't load or answer."""
     from training.export import SIGNATURE, export  # noqa: PLC0415 - it takes seconds
 
     job, data, trained = candidate.job, candidate.data, candidate.trained
@@ -181,14 +181,16 @@ def _stage(candidate: Candidate, folder: Path, version: int) -> gates.Evidence:
     inputs = data.held_out.inputs[golden.spread(len(data.held_out))]
     # One by one, as they are asked for when served: kernels add in another order for a batch, which shows in the sixth decimal.
     outputs = trained.model.predict(inputs, batch_size=1, verbose=0)
-    asked = golden.Golden(inputs={manifest.inputs[0].name: inputs}, outputs=outputs)
-    golden.write_golden(folder / EXTRA / GOLDEN, asked, model=job.name, signature_name=SIGNATURE)
-    parity, served = serving.ask_golden(folder, model=job.name, version=version, signature_name=SIGNATURE)
+    predictions = golden.Golden(inputs={manifest.inputs[0].name: inputs}, outputs=outputs)
+    golden.write_golden(folder / EXTRA / GOLDEN, predictions, model=job.name, signature_name=SIGNATURE)
+    write_sample = job.write_sample if gates.ask_gateway(asked) else None
+    found = serving.ask_golden(folder, model=job.name, version=version, signature_name=SIGNATURE, write_sample=write_sample)
     return gates.Evidence(
         figures=_measured(trained.figures) | dict(trained.measured),
         baseline=_measured(trained.baseline),
         subgroups=trained.subgroups,
-        p50_seconds=served.p50_seconds,
-        parity=parity,
+        p50_seconds=found.served.p50_seconds,
+        parity=found.parity,
+        gateway=found.gateway,
         manifest=manifest,
     )

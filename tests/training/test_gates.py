@@ -13,6 +13,7 @@ from scipy.stats import ttest_1samp
 from medserve.v1 import manifest_pb2
 from training import publish
 from training.gates import (
+    AnswersThroughGateway,
     Ceiling,
     Evidence,
     Floor,
@@ -34,6 +35,7 @@ from training.gates import (
 )
 from training.gates.manifest_fields import missing_fields
 from training.golden import Parity
+from training.through_gateway import ThroughGateway
 
 GROUPS = {"sex": {"F": Group(value=0.90, items=200), "M": Group(value=0.93, items=180), "unknown": Group(value=0.1, items=3)}}
 GOOD = Evidence(
@@ -90,6 +92,7 @@ def test_a_gate_is_passed_at_its_bound_and_not_beyond(gate: Gate, passed: bool, 
         NotWorse(figure="auroc", margin=0.1),
         Latency(most_seconds=1.0),
         TrainToServe(),
+        AnswersThroughGateway(),
         ManifestComplete(),
     ],
 )
@@ -119,6 +122,30 @@ def test_what_is_not_a_number_is_not_passed(gate: Gate) -> None:
 
     assert not verdict.passed
     assert verdict.reason.endswith("is not a number")
+
+
+@pytest.mark.parametrize(
+    ("tensors", "files", "passed", "reason"),
+    [
+        (1e-6, 1e-3, True, "the greatest difference of 32 golden inputs is 1e-06, at most 1e-06; that of 4 of them as files is 0.001, at most 0.001"),
+        (2e-6, 0.0, False, "the greatest difference of 32 golden inputs is 2e-06, above 1e-06; that of 4 of them as files is 0, at most 0.001"),
+        (0.0, 2e-3, False, "the greatest difference of 32 golden inputs is 0, at most 1e-06; that of 4 of them as files is 0.002, above 0.001"),
+        (None, None, False, "the gateway refuses a golden input as a tensor: SHAPE_MISMATCH"),
+    ],
+)
+def test_what_the_gateway_answers_is_the_networks_and_that_of_a_file_nearly(
+    tensors: float | None, files: float | None, passed: bool, reason: str
+) -> None:
+    if tensors is None or files is None:
+        found = ThroughGateway(refused="a golden input as a tensor: SHAPE_MISMATCH")
+    else:
+        found = ThroughGateway(
+            tensors=Parity(items=32, difference=tensors, output="y", item=0), files=Parity(items=4, difference=files, output="y", item=0)
+        )
+
+    verdict = _only(AnswersThroughGateway(), replace(GOOD, gateway=found))
+
+    assert (verdict.passed, verdict.reason) == (passed, reason)
 
 
 def test_parity_on_too_few_items_is_none() -> None:

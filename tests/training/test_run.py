@@ -19,7 +19,7 @@ from training import publish, summary
 from training.baseline import Baseline, support_vectors
 from training.dataset import Dataset, Part
 from training.fitting.plan import Plan
-from training.gates import Floor, Latency, ManifestComplete, NotWorse, TrainToServe
+from training.gates import AnswersThroughGateway, Floor, Latency, ManifestComplete, NotWorse, TrainToServe
 from training.golden import read_golden
 from training.job import Job
 from training.report import plots
@@ -27,6 +27,7 @@ from training.run import CHECKPOINTS, REPORT, TooFewItems, Trial, run
 from training.tasks.classification import Classification as Classes
 
 LAST_REPORT = ".last_report.html"
+GATES = ("accuracy at least", "train-to-serve parity", "latency on the model server", "answers through the gateway", "manifest complete")
 
 
 def _load_points() -> Dataset:
@@ -58,8 +59,8 @@ def _facts_of_points() -> manifest_pb2.ModelManifest:
 
 
 def _write_point(folder: Path, stem: str, point: Any) -> Path:
-    path = folder / f"{stem}.txt"
-    path.write_text(str(point.tolist()))
+    path = folder / f"{stem}.npy"
+    np.save(path, point)
     return path
 
 
@@ -108,9 +109,7 @@ def test_a_job_of_ones_own_is_a_declaration_and_is_published_with_all_that_the_g
 def test_every_gate_is_told_with_its_reason(published: tuple[Path, list[str]]) -> None:
     said = [line for line in published[1] if line.startswith("gate ")]
 
-    assert [line.split(": ")[:2] for line in said] == [
-        [f"gate {name}", "passed"] for name in ("accuracy at least", "train-to-serve parity", "latency on the model server", "manifest complete")
-    ]
+    assert [line.split(": ")[:2] for line in said] == [[f"gate {name}", "passed"] for name in GATES]
 
 
 def test_a_version_has_the_report_that_it_was_published_by(published: tuple[Path, list[str]]) -> None:
@@ -130,25 +129,28 @@ def test_the_golden_answers_are_those_of_every_held_out_item(published: tuple[Pa
 
 def test_what_has_not_earned_it_is_published_nowhere_and_the_report_says_why(tmp_path: Path) -> None:
     said: list[str] = []
-    asked = (Latency(most_seconds=1e-9), TrainToServe(least_items=101), ManifestComplete())
-    job = replace(POINTS, gates=asked, facts=lambda: manifest_pb2.ModelManifest.FromString(_without_a_use()))
+    asked = (Latency(most_seconds=1e-9), TrainToServe(least_items=101), AnswersThroughGateway(), ManifestComplete())
+    job = replace(POINTS, gates=asked, facts=lambda: manifest_pb2.ModelManifest.FromString(_of_space_and_without_a_use()))
 
     assert not run(job, tmp_path, Trial(), say=said.append)
 
     assert publish.versions(tmp_path, "points") == []
     for gate in asked:
         assert any(line.startswith(f"gate {gate.name}: NOT passed: ") for line in said)
+    refused = 'SHAPE_MISMATCH: the model takes [3] without a batch dimension, [2] came (at inputs["points"].tensor.shape)'
+    assert f"gate answers through the gateway: NOT passed: the gateway refuses a golden input as a tensor: {refused}" in said
     page = (tmp_path / "points" / LAST_REPORT).read_text()
     assert "Nothing published: a gate was not passed." in page
-    assert page.count("✗ not passed") == 3
+    assert page.count("✗ not passed") == 4
     assert "Clinical lead" not in page
     assert not (tmp_path / "points" / ".staging").exists()
     assert not list((tmp_path / "points" / CHECKPOINTS).iterdir())
 
 
-def _without_a_use() -> bytes:
+def _of_space_and_without_a_use() -> bytes:
     facts = _facts_of_points()
     facts.ClearField("intended_use")
+    facts.inputs[0].shape[:] = [3]
     return facts.SerializeToString()
 
 
@@ -220,7 +222,7 @@ def test_a_trial_is_marked_as_one_and_leaves_a_killed_runs_work_alone(tmp_path: 
     assert run(job, tmp_path, Trial(), say=said.append)
 
     assert any(line.startswith("going on from the checkpoint of epoch 2") for line in said)
-    assert any("passed: not compared: no version of points is published here, trials apart" in line for line in said)
+    assert "gate accuracy not worse than stable: not compared: no version of points is published here, trials apart" in said
     assert not read_manifest(tmp_path / "points" / "2").provenance.trial
     assert not list((tmp_path / "points" / CHECKPOINTS).iterdir())
 

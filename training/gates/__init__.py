@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from training.gates.comparison import NotBehindBaseline, NotWorse, SubgroupGap
 from training.gates.evidence import Evidence, Group, Measured, Resamples, Scores
 from training.gates.figure import Ceiling, Floor
-from training.gates.serving import Latency, ManifestComplete, TrainToServe
+from training.gates.serving import AnswersThroughGateway, Latency, ManifestComplete, TrainToServe
 from training.gates.verdict import Verdict
 
 __all__ = [
     "OF_FIGURES",
+    "AnswersThroughGateway",
     "Ceiling",
     "Evidence",
     "Floor",
@@ -29,6 +30,7 @@ __all__ = [
     "SubgroupGap",
     "TrainToServe",
     "Verdict",
+    "ask_gateway",
     "judge",
     "require",
 ]
@@ -36,11 +38,16 @@ __all__ = [
 OF_FIGURES = (Floor, Ceiling, NotWorse, NotBehindBaseline, SubgroupGap)
 """Gates that a trial, which did less than its job asks for, can't be expected to pass."""
 
-Gate = Floor | Ceiling | NotWorse | NotBehindBaseline | SubgroupGap | Latency | TrainToServe | ManifestComplete
+Gate = Floor | Ceiling | NotWorse | NotBehindBaseline | SubgroupGap | Latency | TrainToServe | AnswersThroughGateway | ManifestComplete
 
 
 class NotEarned(ValueError):
     """At least one gate isn't passed; the message has them all."""
+
+
+def ask_gateway(gates: Sequence[Gate]) -> bool:
+    """Whether a gate among these can't be judged without the gateway, which takes most of a second to start."""
+    return any(isinstance(gate, AnswersThroughGateway) for gate in gates)
 
 
 def judge(gates: Sequence[Gate], evidence: Evidence) -> list[Verdict]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from medserve.v1 import manifest_pb2
 from training.evaluate import Figure
 from training.golden import Parity
+from training.through_gateway import ThroughGateway
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +79,7 @@ class Evidence:
         subgroups: by the figure's name, by attribute (such as sex), by level.
         p50_seconds: the median latency on the embedded model server, one caller, one item; None where nobody measured it.
         parity: golden outputs against the served answers; None where nobody compared.
+        gateway: what came of golden inputs through the gateway; None where nobody asked it.
         manifest: what would be published; None where there is none yet.
     """
 
@@ -89,4 +91,5 @@ class Evidence:
     subgroups: Mapping[str, Mapping[str, Mapping[str, Group]]] = field(default_factory=dict)
     p50_seconds: float | None = None
     parity: Parity | None = None
+    gateway: ThroughGateway | None = None
     manifest: manifest_pb2.ModelManifest | None = None
