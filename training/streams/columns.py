@@ -42,6 +42,8 @@ class Part:
         categories: the texts that may stand there, in the order of their numbers from 0; empty where there are no categories.
         may_be_missing: whether an item without it is still taken: NaN stands for a number, an empty text for a text.
         fields: what each of the columns may hold, by a schema; empty where nothing but the kind is known. See `of`.
+        minimum, maximum: the least and the largest integer that may stand there, each included: 0 and one less than there are classes, where it is a
+            class. None: no bound.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Part:
     categories: tuple[str, ...] = ()
     may_be_missing: bool = False
     fields: tuple[Field, ...] = ()
+    minimum: int | None = None
+    maximum: int | None = None
 
     @classmethod
     def of(cls, name: str, fields: tuple[Field, ...], kind: Kind = Kind.FLOAT32) -> Self:
@@ -60,7 +64,7 @@ class Part:
         return cls(name=name, columns=tuple(field.name for field in fields), kind=kind, fields=fields)
 
     def __post_init__(self) -> None:
-        """Raises ValueError where a name is missing or stands twice, an integer may be missing, or fields aren't the columns'."""
+        """Raises ValueError where a name is missing or stands twice, an integer may be missing, fields aren't the columns', or bounds are of none."""
         if not self.name or not self.columns or not all(self.names) or len(set(self.names)) != len(self.names):
             message = f"{self.name or 'name'}: columns: each one once, and with a name"
             raise ValueError(message)
@@ -70,6 +74,7 @@ class Part:
         if self.may_be_missing and self.kind is Kind.INT64:
             message = f"{self.name}: may_be_missing: an integer can't say that it is missing; read it as a float"
             raise ValueError(message)
+        require_bounds(self.name, self.minimum, self.maximum, of_integers=self.kind is Kind.INT64 and not self.categories)
         if self.fields:
             self._require_fields()
 
@@ -96,6 +101,20 @@ class Part:
         if self.kind not in {Kind.FLOAT32, Kind.FLOAT64} or self.categories or self.may_be_missing:
             message = f"{self.name}: fields: of floats; they say by themselves what is a category and what may be missing"
             raise ValueError(message)
+
+
+def require_bounds(name: str, minimum: int | None, maximum: int | None, *, of_integers: bool) -> None:
+    """Raises ValueError where there are bounds and no integers, or nothing lies between them."""
+    given = [bound for bound in (minimum, maximum) if bound is not None]
+    if given and not (of_integers and given[0] <= given[-1]):
+        message = f"{name}: minimum, maximum: of integers without categories, minimum not above maximum"
+        raise ValueError(message)
+
+
+def out_of_bounds(values: NDArray[np.int64], minimum: int | None, maximum: int | None) -> dict[Reason, NDArray[np.bool_]]:
+    """For each bound that there is, and of the values' shape, where it is broken."""
+    below = {} if minimum is None else {Reason.BELOW_MINIMUM: values < minimum}
+    return below if maximum is None else below | {Reason.ABOVE_MAXIMUM: values > maximum}
 
 
 def require_parts(parts: Sequence[Part]) -> None:
@@ -176,9 +195,11 @@ def _cells(column: "pa.Array", part: Part) -> tuple[NDArray[Any], dict[Reason, N
     if part.texts:
         values, more = _texts(column, part)
     elif part.kind is Kind.INT64 and pa.types.is_integer(column.type) and column.type != pa.uint64():
-        return column.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64, copy=False), reasons
+        values, more = column.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64, copy=False), {}
     else:
         values, more = _numbers(column, part)
+    # What is no integer was said to be so, and stands as 0.
+    more |= out_of_bounds(values, part.minimum, part.maximum)
     for reason, mask in more.items():
         reasons[reason] = mask & ~absent | reasons.get(reason, np.zeros(len(column), bool))
     return values, reasons

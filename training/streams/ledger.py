@@ -147,7 +147,8 @@ def hashes(values: NDArray[Any]) -> NDArray[np.uint64]:
         digests = [hashlib.blake2b(repr(row).encode("utf-8", "surrogateescape"), digest_size=8).digest() for row in rows.tolist()]
     else:
         if rows.dtype.kind == "f":
-            rows = np.where(np.isnan(rows), np.array(np.nan, rows.dtype), rows + np.zeros((), rows.dtype))
+            rows = rows + np.zeros((), rows.dtype)
+            rows[np.isnan(rows)] = np.nan
         content, size = rows.tobytes(), rows.shape[1] * rows.dtype.itemsize
         digests = [hashlib.blake2b(content[at : at + size], digest_size=8).digest() for at in range(0, len(content), size)]
     return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)

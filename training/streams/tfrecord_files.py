@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.quality.fault import Fault, Reason
+from training.streams.columns import out_of_bounds, require_bounds
 from training.streams.source import STRING, Items, Shard, Spec, digest, names_of, path_of, require_counts
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Feature:
         dtype: float32 of a float list, int64 of an int64 list, string of a list of bytes, or uint8 of one text of bytes.
         shape: of the array; its size is that of the feature.
         may_be_missing: whether NaN is taken for a number.
+        minimum, maximum: the least and the largest int64 that may stand there, each included: 0 and one less than there are classes, where it is a
+            class. None: no bound.
     """
 
     name: str
@@ -46,12 +49,15 @@ class Feature:
     dtype: str = "float32"
     shape: tuple[int, ...] = ()
     may_be_missing: bool = False
+    minimum: int | None = None
+    maximum: int | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError where there is no name, or no such type."""
+        """Raises ValueError where there is no name, no such type, or bounds are of none."""
         if not self.name or self.dtype not in _LISTS:
             message = f"{self.name or 'name'}: dtype: one of {', '.join(_LISTS)}, not {self.dtype!r}"
             raise ValueError(message)
+        require_bounds(self.name, self.minimum, self.maximum, of_integers=self.dtype == "int64")
         self.spec()
 
     def spec(self) -> Spec:
@@ -143,13 +149,11 @@ class TfRecordFiles:
             rows, items = rows[is_good], self._parse(tf.boolean_mask(records, is_good))
         is_good = np.ones(len(rows), bool)
         for feature in self.features:
-            if feature.dtype == "float32":
-                array = items[feature.name].reshape(len(rows), feature.spec().size)
-                finite = (~np.isinf(array) if feature.may_be_missing else np.isfinite(array)).all(axis=1)
-                yield from (
-                    Fault(file=shard.file, row=row, column=feature.column, reason=Reason.NOT_FINITE) for row in rows[~finite & is_good].tolist()
-                )
-                is_good &= finite
+            array = items[feature.name].reshape(len(rows), feature.spec().size)
+            for reason, is_unlike in _unlike(array, feature).items():
+                some = is_unlike.any(axis=1)
+                yield from (Fault(file=shard.file, row=row, column=feature.column, reason=reason) for row in rows[some & is_good].tolist())
+                is_good &= ~some
         if is_good.any():
             yield items if is_good.all() else {name: array[is_good] for name, array in items.items()}
 
@@ -194,6 +198,13 @@ class TfRecordFiles:
         for name in self._names:
             shards += _shards_of(name, path_of(self.root, name), self.shard_records)
         return tuple(shards) or (Shard(file=self.root.name, faults=(Fault(file=self.root.name, reason=Reason.NO_FILES),)),)
+
+
+def _unlike(values: NDArray[Any], feature: Feature) -> dict[Reason, NDArray[np.bool_]]:
+    """By reason, where a value isn't what is declared."""
+    if feature.dtype == "float32":
+        return {Reason.NOT_FINITE: np.isinf(values) if feature.may_be_missing else ~np.isfinite(values)}
+    return out_of_bounds(values, feature.minimum, feature.maximum)
 
 
 def _wrong_with(features: Any, feature: Feature) -> Reason | None:  # noqa: ANN401 - a protobuf map
@@ -267,7 +278,9 @@ def _shards_of(name: str, path: Path, size: int) -> Iterator[Shard]:
         yield Shard(file=name, first=first, records=records, begin=begin, end=at)
     if at < end:
         row = first + records
-        yield Shard(file=name, first=row, records=1, begin=at, end=end, faults=(Fault(file=name, row=row + 1, reason=Reason.DAMAGED),))
+        # As many as those before were long; where there are none, this is no such file.
+        lost = max(1, round((end - at) / at * row)) if row else 0
+        yield Shard(file=name, first=row, records=lost, begin=at, end=end, faults=(Fault(file=name, row=row + 1, reason=Reason.DAMAGED),))
 
 
 def _crc32c_table() -> tuple[int, ...]:

@@ -145,9 +145,15 @@ def test_a_number_may_be_missing_where_that_is_declared(read: Any, file: Path) -
     np.testing.assert_array_equal(items["x"], [1, np.nan, np.nan, 20])
 
 
-@pytest.mark.parametrize(("cell", "reason"), [("1.5", "not an integer"), ("9007199254740993", "too large"), ("1e300", "too large"), ("", "missing")])
-def test_an_integer_is_one(read: Any, file: Path, cell: str, reason: str) -> None:
-    _, faults = read(source(file, f"n,y\n{cell},0\n", parts=(Part(name="n", columns="n", kind=Kind.INT64),)))
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        ("1.5", "not an integer"), ("9007199254740993", "too large"), ("1e300", "too large"), ("", "missing"), ("0", "below minimum"),
+        ("3", "above maximum"),
+    ],
+)  # fmt: skip
+def test_an_integer_is_one_and_between_its_bounds(read: Any, file: Path, cell: str, reason: str) -> None:
+    _, faults = read(source(file, f"n,y\n{cell},0\n1,0\n2,0\n", parts=(Part(name="n", columns="n", kind=Kind.INT64, minimum=1, maximum=2),)))
 
     # 2^53 + 1 would be read as 2^53.
     assert faults == [f"icu.csv, record 1, n: {reason}"]
@@ -249,6 +255,8 @@ def test_a_declaration_that_contradicts_itself_is_refused(tmp_path: Path, option
         ({"columns": ()}, "columns"),
         ({"columns": "a", "categories": ("x",)}, "categories"),
         ({"columns": "a", "kind": Kind.INT64, "may_be_missing": True}, "may_be_missing"),
+        ({"columns": "a", "minimum": 0}, "minimum, maximum: of integers"),
+        ({"columns": "a", "kind": Kind.INT64, "minimum": 2, "maximum": 1}, "minimum not above maximum"),
     ],
 )
 def test_a_part_that_contradicts_itself_is_refused(options: dict[str, Any], field: str) -> None:

@@ -89,11 +89,12 @@ def test_numbers_are_read_of_every_type_that_has_them(read: Any, file: Path, col
 
 
 def test_large_integers_are_read_to_the_last_digit(read: Any, file: Path) -> None:
-    pq.write_table(pa.table({"id": [2**53 + 1, -(2**62) + 1]}), file)
+    pq.write_table(pa.table({"id": [2**53 + 1, -(2**62) + 1, 2**53 + 2]}), file)
 
-    items, _ = read(ParquetFiles(root=file, parts=(Part(name="id", columns="id", kind=Kind.INT64),)))
+    items, faults = read(ParquetFiles(root=file, parts=(Part(name="id", columns="id", kind=Kind.INT64, maximum=2**53 + 1),)))
 
     assert items["id"] == [2**53 + 1, -(2**62) + 1]
+    assert faults == ["icu.parquet, record 3, id: above maximum"]
 
 
 def test_a_file_with_other_columns_is_named_whole(read: Any, file: Path) -> None:

@@ -1,5 +1,6 @@
 """TFRecord files: TensorFlow reads them, and what is damaged is named by its record."""
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from training.quality.fault import Fault
+from training.streams.source import files_of
 from training.streams.tfrecord_files import Feature, TfRecordFiles
 
 FEATURES = (
@@ -87,6 +89,18 @@ def test_a_damaged_record_is_named(read: Any, file: Path, damage: Callable[[byte
     assert faults == [f"set.tfrecord, record {fault}: cut short or damaged"]
 
 
+def test_what_lies_behind_a_damaged_length_counts_as_about_so_many_records(file: Path) -> None:
+    begins = write(file, [example(number) for number in range(10)])
+    content = file.read_bytes()
+    file.write_bytes(content[: begins[4]] + b"\xff" + content[begins[4] + 1 :])
+    gone = file.with_name("compressed.tfrecord")
+    gone.write_bytes(gzip.compress(content))
+    source = TfRecordFiles(root=file.parent, features=FEATURES)
+
+    assert [(shard.file, shard.records) for shard in source.shards()] == [("compressed.tfrecord", 0), ("set.tfrecord", 4), ("set.tfrecord", 6)]
+    assert files_of(source.shards()) == (2, 1)
+
+
 def test_records_that_are_not_as_declared_are_named_by_feature(read: Any, file: Path, capfd: pytest.CaptureFixture[str]) -> None:
     secret = b"Meier"
     floats, texts = tf.train.FloatList, tf.train.BytesList
@@ -140,6 +154,15 @@ def test_nan_is_taken_where_a_number_may_be_missing(read: Any, file: Path) -> No
     assert faults == ["set.tfrecord, record 2, x: not finite"]
 
 
+def test_an_integer_out_of_its_bounds_is_named(read: Any, file: Path) -> None:
+    write(file, [example(place) for place in range(5)])
+
+    items, faults = read(TfRecordFiles(root=file, features=(Feature(name="n", key="number", dtype="int64", minimum=1, maximum=3),)))
+
+    assert items["n"] == [1, 2, 3]
+    assert faults == ["set.tfrecord, record 1, number: below minimum", "set.tfrecord, record 5, number: above maximum"]
+
+
 def test_empty_files_and_folders_are_named(read: Any, tmp_path: Path) -> None:
     assert read(TfRecordFiles(root=tmp_path, features=FEATURES))[1] == [f"{tmp_path.name}: folder without files"]
 
@@ -154,7 +177,7 @@ def test_a_declaration_that_contradicts_itself_is_refused(tmp_path: Path, option
         TfRecordFiles(root=tmp_path, **{"features": FEATURES} | options)
 
 
-@pytest.mark.parametrize("options", [{"dtype": "float16"}, {"shape": (0,)}])
+@pytest.mark.parametrize("options", [{"dtype": "float16"}, {"shape": (0,)}, {"minimum": 0}])
 def test_a_feature_that_is_none_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"dtype|shape"):
+    with pytest.raises(ValueError, match=r"dtype|shape|minimum"):
         Feature(name="x", **options)
