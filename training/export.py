@@ -107,7 +107,7 @@ def _complete(
             training_items=data.items_to_learn,
             validation_items=len(data.validation),
             test_items=len(data.held_out),
-            digest=_digest_of_data(data),
+            digest=digest_of_data(data),
         )
     )
     for figure in figures:
@@ -124,8 +124,8 @@ def _complete(
     return manifest
 
 
-def _digest_of_data(data: Dataset) -> str:
-    """Of the items in memory; and of what a stream is told from others by, for its items aren't here."""
+def digest_of_data(data: Dataset) -> str:
+    """Of the items in memory, part by part; and of what a stream is told from others by, for its items aren't here."""
     digest = hashlib.sha256()
     if isinstance(data.training, Sample):
         digest.update(data.training.stream.identity().encode())

@@ -95,7 +95,7 @@ def publish(job: Job, source: Path, version: int | None, root: Path, *, against:
         evidence = replace(compared, parity=found.parity, p50_seconds=found.served.p50_seconds, gateway=found.gateway, manifest=manifest)
         verdicts = gates.judge(asked, evidence)
         for verdict in verdicts:
-            say(f"gate {verdict.gate}: {'passed' if verdict.passed else 'NOT passed'}: {verdict.reason}")
+            say(str(verdict))
         gates.require(verdicts)
         _note(staging / EXTRA / REPORT, new, number, folder, verdicts)
 
@@ -130,10 +130,14 @@ def _compared(job: Job, folder: Path, manifest: manifest_pb2.ModelManifest, root
     if read_manifest(stable_folder).weights_digest == manifest.weights_digest:
         return gates.Evidence(not_compared=f"version {stable_number} there has the same weights")
     data = _data_of(job, manifest)
+    of = {"this version": folder, f"version {stable_number} there": stable_folder}
+    doubt = "; ".join(filter(None, (stable.doubt(each, data, who=who) for who, each in of.items())))
+    if doubt and against is None:
+        return gates.Evidence(not_compared=doubt)
     say(f"asking this version and version {stable_number} there")
-    mine = stable.scored(job, folder, manifest.version, data, say=say)
-    theirs = stable.Stable(version=stable_number, scores=stable.scored(job, stable_folder, stable_number, data, say=say))
-    return gates.Evidence(stable_version=stable_number, paired=theirs.beside(mine, data.held_out))
+    mine = stable.answered(job, folder, manifest.version, data, say=say)
+    theirs = stable.Stable(version=stable_number, doubt=doubt, answers=stable.answered(job, stable_folder, stable_number, data, say=say))
+    return theirs.beside(gates.Evidence(), mine, job.task, data.held_out)
 
 
 def _data_of(job: Job, manifest: manifest_pb2.ModelManifest) -> Dataset:
@@ -154,7 +158,7 @@ def _note(report: Path, new: int, number: int, folder: Path, verdicts: Sequence[
     except FileNotFoundError:
         return
     when = f"{datetime.now(UTC):%Y-%m-%d %H:%M}Z"
-    judged = "; ".join(f"{verdict.gate}: {verdict.reason}" for verdict in verdicts)
+    judged = "; ".join(f"{verdict.gate}: {verdict.outcome}: {verdict.reason}" for verdict in verdicts)
     words = (
         f"Version {new} of this repository, published here on {when}. It was judged first, and everything below was written, as version {number} "
         f"of {folder.parent}. Judged again here: {judged}."

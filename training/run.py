@@ -7,7 +7,6 @@ meet it. A run that publishes nothing leaves a report as well, which says why.
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from medserve.repository import EXTRA, GOLDEN, RepositoryError, version_folder
@@ -74,7 +73,7 @@ def _run(job: Job, root: Path, trial: Trial, last: LastReport, say: Say) -> bool
     if not judged.passed:
         remedy = "leave out --epochs and --limit" if trial.is_shortened else "look at the data and the schedule"
         found = "can't be told" if judged.found is None else f"{judged.found:.4f} is below the floor of {judged.wanted}"
-        why = f"nothing published: held-out {job.floor.figure} {found}; {remedy}, or publish a trial with --floor 0"
+        why = f"nothing published: held-out {job.floor.figure} {found}; {remedy}"
         say(last.write(report(candidate, outcome=why, verdicts=(), manifest=None)))
         say(why)
         _clear(checkpoints)
@@ -85,11 +84,11 @@ def _run(job: Job, root: Path, trial: Trial, last: LastReport, say: Say) -> bool
     def write(staging: Path, version: int) -> None:
         nonlocal page
         evidence = _stage(candidate, staging, version, asked)
-        mine = job.task.scores(network.predicted(candidate.trained.model, data.held_out.inputs), data.held_out) if beside.scores else {}
-        evidence = replace(evidence, stable_version=beside.version, not_compared=beside.why_none, paired=beside.beside(mine, data.held_out))
+        mine = network.predicted(candidate.trained.model, data.held_out.inputs) if beside.answers else {}
+        evidence = beside.beside(evidence, mine, job.task, data.held_out)
         verdicts = gates.judge(asked, evidence)
         for verdict in verdicts:
-            say(f"gate {verdict.gate}: {'passed' if verdict.passed else 'NOT passed'}: {verdict.reason}")
+            say(str(verdict))
         for name in () if shortened is None else shortened.not_asked:
             say(f"gate {name}: SKIPPED: a trial isn't held to it")
         passed = all(verdict.passed for verdict in verdicts)
@@ -188,6 +187,7 @@ def _stage(candidate: Candidate, folder: Path, version: int, asked: Sequence[gat
     return gates.Evidence(
         figures=_measured(trained.figures) | dict(trained.measured),
         baseline=_measured(trained.baseline),
+        differences={mine.name: gates.Measured.of(each) for mine, each in zip(trained.figures, trained.differences, strict=False)},
         subgroups=trained.subgroups,
         p50_seconds=found.served.p50_seconds,
         parity=found.parity,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from training.dataset import Dataset, Part, Sample
-from training.export import _digest_of_data
+from training.export import digest_of_data
 from training.fitting.source import Stream
 from training.quality.split import Leak
 
@@ -54,10 +54,10 @@ def test_a_stream_of_which_nobody_knows_how_long_it_is_is_refused() -> None:
 
 
 def test_the_datas_digest_tells_another_stream_from_the_same_sample() -> None:
-    digests = {_digest_of_data(data(training)) for training in (sample(stream()), sample(stream("others")), part(5))}
+    digests = {digest_of_data(data(training)) for training in (sample(stream()), sample(stream("others")), part(5))}
 
     assert len(digests) == 3
-    assert _digest_of_data(data(sample(stream()))) == _digest_of_data(replace(data(sample(stream()))))
+    assert digest_of_data(data(sample(stream()))) == digest_of_data(replace(data(sample(stream()))))
 
 
 def test_a_patient_in_two_parts_is_refused_and_not_named() -> None:

@@ -40,12 +40,14 @@ class Scores:
 
     Attributes:
         candidate, stable: [items], float.
-        groups: [items], whose items they are, such as the patient; scores of one group are averaged, for they aren't independent. None: all differ.
+        groups: [items], whose items they are, such as the patient: those of one aren't independent of each other. None: each is somebody else's.
+        same_answers: whether both answered every item alike, in every output, and didn't only score alike.
     """
 
     candidate: NDArray[Any]
     stable: NDArray[Any]
     groups: NDArray[Any] | None = None
+    same_answers: bool = False
 
     def __post_init__(self) -> None:
         """Raises ValueError where the arrays aren't of the same items."""
@@ -61,9 +63,11 @@ class Resamples:
 
     Attributes:
         differences: [resamples], float.
+        same_answers: as of `Scores`.
     """
 
     differences: NDArray[Any]
+    same_answers: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -73,8 +77,10 @@ class Evidence:
     Attributes:
         figures: on held-out data, by name.
         baseline: the same figures of what the model is held against.
+        differences: the model's figures less the baseline's on the same items, where that was worked out.
         stable_version: the version that the candidate is held against; None where it is held against none.
         not_compared: why it is held against none, for people.
+        doubt: why one of the two may seem better on these items than it is, for people; empty where nothing speaks for it.
         paired: the candidate beside that version, by the figure's name.
         subgroups: by the figure's name, by attribute (such as sex), by level.
         p50_seconds: the median latency on the embedded model server, one caller, one item; None where nobody measured it.
@@ -85,8 +91,10 @@ class Evidence:
 
     figures: Mapping[str, Measured] = field(default_factory=dict)
     baseline: Mapping[str, Measured] = field(default_factory=dict)
+    differences: Mapping[str, Measured] = field(default_factory=dict)
     stable_version: int | None = None
     not_compared: str = "there is no stable version to be worse than"
+    doubt: str = ""
     paired: Mapping[str, Scores | Resamples] = field(default_factory=dict)
     subgroups: Mapping[str, Mapping[str, Mapping[str, Group]]] = field(default_factory=dict)
     p50_seconds: float | None = None

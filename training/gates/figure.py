@@ -1,17 +1,19 @@
 """Gates that hold one figure against a number."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from training.gates.evidence import Evidence
-from training.gates.verdict import Verdict, at_least, at_most, compared
-
-Bound = Literal["value", "lower", "upper"]
+from training.gates.verdict import Bound, Verdict, at_least, at_most, compared, missing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Floor:
-    """A figure is at least `least`: its value, or the lower end of its interval."""
+    """A figure is at least `least`: its value, or an end of its interval.
+
+    By the upper end it is for what was promised, such as how often conformal sets hold the true class: passed where what was found is consistent with
+    the promise. That isn't to have kept it, so the verdict says which end decided.
+    """
 
     figure: str
     least: float
@@ -20,17 +22,16 @@ class Floor:
     @property
     def name(self) -> str:
         """For people."""
-        return f"{self.figure} at least"
+        return f"{_named(self.figure, self.bound)} at least"
 
     def judge(self, evidence: Evidence) -> Verdict:
         """Judges by the figure."""
-        found = _bound(evidence, self.figure, self.bound)
-        return compared(self.name, found, self.least, at_least, f"{_bound_name(self.bound)}{self.figure}")
+        return _judged(self, evidence, self.least, at_least)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ceiling:
-    """A figure is at most `most`: its value, or the upper end of its interval. Calibration is `Ceiling(figure="ece", most=…)`."""
+    """A figure is at most `most`: its value, or an end of its interval. Calibration is `Ceiling(figure="ece", most=…)`."""
 
     figure: str
     most: float
@@ -39,18 +40,22 @@ class Ceiling:
     @property
     def name(self) -> str:
         """For people."""
-        return f"{self.figure} at most"
+        return f"{_named(self.figure, self.bound)} at most"
 
     def judge(self, evidence: Evidence) -> Verdict:
         """Judges by the figure."""
-        found = _bound(evidence, self.figure, self.bound)
-        return compared(self.name, found, self.most, at_most, f"{_bound_name(self.bound)}{self.figure}")
+        return _judged(self, evidence, self.most, at_most)
 
 
-def _bound(evidence: Evidence, figure: str, bound: Bound) -> float | None:
+def _named(figure: str, bound: Bound) -> str:
+    return figure if bound == "value" else f"{figure} ({bound} end)"
+
+
+def _judged(gate: Floor | Ceiling, evidence: Evidence, wanted: float, holds: Callable[[float, float], bool]) -> Verdict:
+    figure, bound = gate.figure, gate.bound
     measured = evidence.figures.get(figure)
-    return None if measured is None else getattr(measured, bound)
-
-
-def _bound_name(bound: Bound) -> str:
-    return {"value": "", "lower": "the lower end of ", "upper": "the upper end of "}[bound]
+    if measured is None or getattr(measured, bound) is None:
+        return missing(gate.name, wanted, figure if bound == "value" else f"the {bound} end of {figure}")
+    what = figure if bound == "value" else f"{figure} is {measured.value:.6g}; the {bound} end of its interval"
+    verdict = compared(gate.name, getattr(measured, bound), wanted, holds, what)
+    return replace(verdict, found=float(measured.value), lower=measured.lower, upper=measured.upper, by=bound)

@@ -93,10 +93,17 @@ def render(report: Report) -> str:
     prefixes = (f"plot{number}-" for number in count(1))
     environment.filters["inline"] = lambda svg: Markup(_inline(svg, next(prefixes)))  # noqa: S704 - of our own making
     environment.filters["number"] = lambda value: "" if value is None else f"{value:.4g}"
+    environment.filters["found"] = _found
     environment.filters["words"] = in_words
     environment.filters["anchor"] = lambda title: "".join(letter if letter.isalnum() else "-" for letter in title.lower())
     template = environment.from_string(Path(__file__).with_name("page.html.jinja").read_text(encoding="utf-8"))
     return template.render(report=report)
+
+
+def _found(verdict: Verdict) -> str:
+    """What a gate found, and its interval."""
+    ends = f" ({verdict.interval})" if verdict.interval else ""
+    return "" if verdict.found is None else f"{verdict.found:.4g}{ends}"
 
 
 def _inline(svg: str, prefix: str) -> str:
