@@ -57,7 +57,9 @@ def report(
     job, trained = candidate.job, candidate.trained
     sections: list[Section] = [
         *(() if candidate.trial is None else (_of_trial(candidate.trial),)),
-        figures(trained.figures, trained.baseline, baseline_name=trained.baseline_name),
+        figures(
+            trained.figures, trained.baseline, trained.differences, baseline_name=trained.baseline_name, of_one_patient=candidate.data.of_one_patient
+        ),
         *trained.sections,
         *candidate.data.notes,
     ]
