@@ -87,7 +87,7 @@ def _changes_most(measured: Sequence[Robustness]) -> Iterator[str]:
     _, each, number = max(tried, key=itemgetter(0))
     figure, as_given = each.figures[number], each.figures[0]
     yield (
-        f"where inputs get worse {called(figure.name)} changes most under {each.perturbation}, {each.levels[number]:g}: {with_ends(figure)} instead "
+        f"where inputs get worse {called(figure.name)} changes most at {each.levels[number]:g} of “{each.perturbation}”: {with_ends(figure)} instead "
         f"of {as_given.value:.4g}"
     )
 
@@ -123,6 +123,7 @@ def robustness(measured: Sequence[Robustness], *, unit: str = "") -> list[Sectio
         return []
     first = measured[0].figures[0]
     name = called(first.name)
+    methods = dict.fromkeys(method(figure) for each in measured for figure in (*each.figures, *each.falls[1:]))
     shown = tuple(
         Plot(
             svg=plots.levels(each.band, x=each.perturbation, y=f"{name} ({unit})" if unit else name),
@@ -134,7 +135,7 @@ def robustness(measured: Sequence[Robustness], *, unit: str = "") -> list[Sectio
     text = (
         f"The {name} when the model is asked about held-out items that were made worse; at 0 they are as they are. A standard deviation is that of "
         "all held-out values together, or of each field or channel by itself where these have units of their own. Intervals are of "
-        f"{first.confidence_level:.0%}, {method(first)}."
+        f"{first.confidence_level:.0%}: {'; '.join(methods)}."
     )
     rows = [
         (each.perturbation, f"{level:g}", with_ends(figure), with_ends(fall))

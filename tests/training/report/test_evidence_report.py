@@ -43,7 +43,7 @@ def test_known_limits_are_the_widest_gap_and_what_changes_most() -> None:
     gap, worst, _ = evidence.limits(levels, (under("noise", -0.1, -0.2), under("shift", -0.4)), Told(own=OWN))
 
     assert gap == "widest gap between groups: area under the ROC curve 0.7 (0.65 to 0.75) for sex m and 0.9 (0.85 to 0.95) for sex f"
-    assert worst == "where inputs get worse area under the ROC curve changes most under shift, 1: 0.5 (0.45 to 0.55) instead of 0.9"
+    assert worst == "where inputs get worse area under the ROC curve changes most at 1 of “shift”: 0.5 (0.45 to 0.55) instead of 0.9"
 
 
 def test_a_single_group_is_no_gap() -> None:

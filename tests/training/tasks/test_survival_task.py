@@ -109,7 +109,7 @@ def test_the_report_has_calibration_intervals_decisions_groups_and_subgroups(tra
     assert trained.measured["sensitivity_180d"].value > 0.7
     assert "learnt from 100 validation patients" in trained.sections[1].text[0]
     assert [limit.split(" ")[0] for limit in trained.limits] == ["widest", "where", "a"]
-    assert "area under the ROC curve at day 180 changes most under noise, in standard deviations, 2: " in trained.limits[1]
+    assert "area under the ROC curve at day 180 changes most at 2 of “noise, in standard deviations”: " in trained.limits[1]
     assert trained.limits[2].endswith("and of 1 (0.8389 to 1) of patients of another kind")
     thirds = trained.sections[2].table
     assert thirds is not None
