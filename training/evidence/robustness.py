@@ -5,7 +5,7 @@ higher level of one perturbation is more of the same draw, so what falls along t
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.evaluate import Figure
-from training.evidence import resampling
+from training.evidence import discrimination, resampling
 from training.evidence.resampling import Bootstrap, Rows
 from training.report.plots import Band
 
@@ -21,6 +21,16 @@ Predict = Callable[[NDArray[Any]], NDArray[Any]]
 """[items, …] inputs to [items, …] probabilities: the model."""
 Per = Literal["all", "last"]
 """What a spread is taken of: all values at once, such as pixels, or each of the last axis by itself, such as features or channels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A figure that is a share of the items, such as accuracy: from what was predicted of all, to whether it is so of each, [items].
+
+    Its intervals hold also where it is so of all of them, or where the same is so of each as it was before: no resample would differ from another.
+    """
+
+    is_so: Callable[[NDArray[Any]], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,7 +191,7 @@ class Robustness:
         perturbation: its name.
         levels: with 0, the inputs as they are, first.
         figures: the figure at each level.
-        falls: at each level, the figure less that at level 0, on the same resamples, as `<name>_change`.
+        falls: at each level, the figure less that at level 0, of the same items, as `<name>_change`.
     """
 
     perturbation: str
@@ -198,18 +208,18 @@ class Robustness:
 
 def measure(
     name: str,
-    statistic: Callable[[NDArray[Any], Rows], float],
+    statistic: Callable[[NDArray[Any], Rows], float] | Share,
     predict: Predict,
     *,
     inputs: NDArray[Any],
     perturbations: Sequence[Perturbation],
     bootstrap: Bootstrap,
 ) -> list[Robustness]:
-    """The figure of that name at each level of each perturbation, with bootstrap intervals by patient.
+    """The figure of that name at each level of each perturbation, with intervals by patient.
 
     Args:
         name: the figure's.
-        statistic: from what was predicted of all items, and the numbers of those that count, to the figure.
+        statistic: from what was predicted of all items, and the numbers of those that count, to the figure; or the share that it is.
         predict: the model.
         inputs: [items, …], as a request would send them.
         perturbations: in which order.
@@ -221,9 +231,10 @@ def measure(
     if len(inputs) != bootstrap.items:
         message = f"inputs: {bootstrap.items} items, not {len(inputs)}"
         raise ValueError(message)
-    everybody = np.arange(bootstrap.items)
     as_given = predict(inputs)
-    without = resampling.distribution(partial(statistic, as_given), bootstrap)
+    measured = (
+        _of_share(statistic, name, as_given, bootstrap) if isinstance(statistic, Share) else _of_statistic(statistic, name, as_given, bootstrap)
+    )
     found = []
     for perturbation in perturbations:
         figures, falls = [], []
@@ -231,12 +242,39 @@ def measure(
             # One generator a level, from one seed: the draw is the same at each, and only its strength differs.
             random = np.random.default_rng(bootstrap.seed)
             predicted = as_given if level == 0 else predict(perturbation.apply(inputs, level, random))
-            value, resampled = statistic(predicted, everybody), resampling.distribution(partial(statistic, predicted), bootstrap)
-            figures.append(resampling.of_distribution(name, value, resampled, bootstrap))
-            fall = value - statistic(as_given, everybody)
-            falls.append(resampling.of_distribution(f"{name}_change", fall, resampled - without, bootstrap))
+            figure, fall = measured(predicted)
+            figures.append(figure)
+            # As they are, nothing has changed.
+            falls.append(fall if level else replace(fall, lower=0.0, upper=0.0))
         levels = (0.0, *perturbation.levels)
         found.append(Robustness(perturbation=perturbation.name, levels=levels, figures=tuple(figures), falls=tuple(falls)))
+    return found
+
+
+def _of_share(share: Share, name: str, as_given: NDArray[Any], bootstrap: Bootstrap) -> Callable[[NDArray[Any]], tuple[Figure, Figure]]:
+    """From what was predicted to the share, and how much greater it is than that of what was predicted of the inputs as they are."""
+    before = share.is_so(as_given)
+
+    def found(predicted: NDArray[Any]) -> tuple[Figure, Figure]:
+        after = share.is_so(predicted)
+        change = discrimination.share_difference(name, after, before, bootstrap)
+        return resampling.share_of(name, after, bootstrap), replace(change, name=f"{name}_change")
+
+    return found
+
+
+def _of_statistic(
+    statistic: Callable[[NDArray[Any], Rows], float], name: str, as_given: NDArray[Any], bootstrap: Bootstrap
+) -> Callable[[NDArray[Any]], tuple[Figure, Figure]]:
+    """As `_of_share`, of any figure, on the same resamples."""
+    everybody = np.arange(bootstrap.items)
+    before, without = statistic(as_given, everybody), resampling.distribution(partial(statistic, as_given), bootstrap)
+
+    def found(predicted: NDArray[Any]) -> tuple[Figure, Figure]:
+        value, resampled = statistic(predicted, everybody), resampling.distribution(partial(statistic, predicted), bootstrap)
+        change = resampling.of_distribution(f"{name}_change", value - before, resampled - without, bootstrap)
+        return resampling.of_distribution(name, value, resampled, bootstrap), change
+
     return found
 
 

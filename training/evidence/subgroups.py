@@ -45,7 +45,7 @@ class Level:
 
 def by_level(
     name: str,
-    statistic: Statistic,
+    statistic: Statistic | NDArray[np.bool_],
     attributes: Mapping[str, NDArray[Any]],
     bootstrap: Bootstrap,
     *,
@@ -53,6 +53,9 @@ def by_level(
     method: Method = "percentile",
 ) -> list[Level]:
     """The statistic of the items of each level of each attribute, in the order of their names or bands, with a bootstrap interval by patient.
+
+    Of a share, such as accuracy, the statistic is whether it is so of each item, [items], and its interval is as of `resampling.share_of`: where it
+    is so of all, as in a small level it may be, no resample differs from another.
 
     `attributes` are [items] each, by name; who has none (None or not-a-number) is of the level `unknown`. A level of fewer than `least_items`, or
     whose statistic is undefined, is listed with a note instead of an interval. Raises ValueError where an attribute isn't of the same items.
@@ -69,7 +72,7 @@ def by_level(
                 figure, note = None, f"too small: {len(rows)} of {least_items} items"
             else:
                 figure, note = _within(name, statistic, rows, bootstrap, method)
-            found.append(Level(attribute=attribute, level=level, items=len(rows), value=float(statistic(rows)), figure=figure, note=note))
+            found.append(Level(attribute=attribute, level=level, items=len(rows), value=_value(statistic, rows), figure=figure, note=note))
     return found
 
 
@@ -107,10 +110,16 @@ def _names(values: NDArray[Any]) -> NDArray[np.str_]:
     return np.array([UNKNOWN if value is None or value != value else str(value) for value in values.tolist()])  # noqa: PLR0124 - not-a-number
 
 
-def _within(name: str, statistic: Statistic, rows: Rows, bootstrap: Bootstrap, method: Method) -> tuple[Figure | None, str]:
+def _value(statistic: Statistic | NDArray[np.bool_], rows: Rows) -> float:
+    return float(statistic[rows].mean() if isinstance(statistic, np.ndarray) else statistic(rows))
+
+
+def _within(name: str, statistic: Statistic | NDArray[np.bool_], rows: Rows, bootstrap: Bootstrap, method: Method) -> tuple[Figure | None, str]:
     """The figure of these items, or why there is none."""
     try:
         within = replace(bootstrap, items=len(rows), groups=None if bootstrap.groups is None else bootstrap.groups[rows])
+        if isinstance(statistic, np.ndarray):
+            return resampling.share_of(name, statistic[rows], within), ""
         return resampling.figure(name, lambda drawn: statistic(rows[drawn]), within, method=method), ""
     except ValueError as error:
         # One patient only, or one outcome only: the other levels are judged all the same.

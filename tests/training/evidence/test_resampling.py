@@ -145,11 +145,12 @@ def test_a_difference_of_two_that_move_together_is_surer_than_either() -> None:
 
 def test_paired_differences_are_what_the_gate_takes() -> None:
     plan = Bootstrap(items=60, seed=3)
-    resamples = resampling.paired(lambda rows: mean(rows) - 0.01, mean, plan)
+    worse_by = np.linspace(0.005, 0.015, 60)
+    resamples = resampling.paired(lambda rows: float((VALUES - worse_by)[rows].mean()), mean, plan)
 
     verdicts = judge([NotWorse(figure="mean", margin=margin) for margin in (0.02, 0.005)], Evidence(stable_version=1, paired={"mean": resamples}))
 
-    assert resamples.differences == pytest.approx(np.full(1000, -0.01))
+    assert resamples.differences == pytest.approx([-float(worse_by[rows].mean()) for rows in plan.rows()])
     assert [verdict.passed for verdict in verdicts] == [True, False]
 
 

@@ -64,6 +64,28 @@ def test_nothing_has_changed_at_level_zero_and_falls_are_differences_on_the_same
         assert band.y.tolist() == [figure.value for figure in each.figures]
 
 
+@pytest.mark.parametrize("groups", [None, np.arange(60) // 2])
+def test_a_share_that_is_of_all_items_or_doesnt_change_has_an_interval_all_the_same(groups: NDArray[Any] | None) -> None:
+    """All 60 are right, also without the first field, and none is without both."""
+    (found,) = robustness.measure(
+        "accuracy",
+        robustness.Share(lambda said: said > 0),
+        lambda inputs: inputs.sum(axis=1),
+        inputs=np.ones((60, 2)),
+        perturbations=[MissingField(order=(0, 1), fill=0.0)],
+        bootstrap=Bootstrap(items=60, seed=1, groups=groups, resamples=20),
+    )
+
+    independent = 60 if groups is None else 30
+    assert [figure.value for figure in found.figures] == [1, 1, 0]
+    assert [figure.lower for figure in found.figures[:2]] == pytest.approx([1 / (1 + 1.959964**2 / independent)] * 2)
+    assert [(fall.name, fall.value) for fall in found.falls] == [("accuracy_change", 0), ("accuracy_change", 0), ("accuracy_change", -1)]
+    as_given, same, _ = found.falls
+    assert (as_given.lower, as_given.upper) == (0, 0)
+    assert -0.1 < same.lower < -1 / independent
+    assert same.upper == pytest.approx(-same.lower)
+
+
 def test_the_same_seed_perturbs_alike() -> None:
     first, second, third = (Noise().apply(TABLE, 0.5, np.random.default_rng(seed)) for seed in (1, 1, 2))
 

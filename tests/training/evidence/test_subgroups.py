@@ -94,6 +94,21 @@ def test_a_large_level_without_a_value_doesnt_pass_the_gate(tumours: Items, plan
     assert "is not a number" in verdict.reason
 
 
+@pytest.mark.parametrize("groups", [None, np.arange(80) // 2])
+def test_a_level_without_an_error_has_an_interval_as_wide_as_so_few_items_ask_for(groups: NDArray[Any] | None) -> None:
+    is_right = np.arange(80) > 2
+
+    plan = Bootstrap(items=80, seed=0, groups=groups, resamples=50)
+    some, none = subgroups.by_level("accuracy", is_right, {"sex": np.where(np.arange(80) < 40, "f", "m")}, plan)
+
+    assert some.figure is not None
+    assert none.figure is not None
+    assert some.figure.lower < some.value == 37 / 40 < some.figure.upper
+    assert none.figure.upper == none.value == 1
+    # Wilson's; of 20 pairs it is that of 20.
+    assert none.figure.lower == pytest.approx(1 / (1 + 1.959964**2 / (40 if groups is None else 20)))
+
+
 def test_numbers_become_levels() -> None:
     ages = np.array([39.9, 40, 64, 65, 90, np.nan])
 
