@@ -177,9 +177,7 @@ class Classification:
 
     def _by_level(self, said: NDArray[Any], data: "Dataset") -> list[subgroups.Level]:
         is_right = said.argmax(axis=1) == data.held_out.targets
-        return subgroups.by_level(
-            "accuracy", lambda rows: float(is_right[rows].mean()), data.held_out.attributes, by_patient(data.held_out, self.seed)
-        )
+        return subgroups.by_level("accuracy", is_right, data.held_out.attributes, by_patient(data.held_out, self.seed))
 
     def _robustness(self, calibrated: "keras.Model", data: "Dataset") -> list[robustness.Robustness]:
         if not self.perturbations:
@@ -187,7 +185,7 @@ class Classification:
         labels = data.held_out.targets
         return robustness.measure(
             "accuracy",
-            lambda said, rows: float((said[rows].argmax(axis=1) == labels[rows]).mean()),
+            robustness.Share(lambda said: said.argmax(axis=1) == labels),
             lambda inputs: network.predicted(calibrated, inputs),
             inputs=data.held_out.inputs,
             perturbations=self.perturbations,
