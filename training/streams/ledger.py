@@ -14,6 +14,7 @@ from training.streams.source import count, located
 
 _TRAINING, _, _HELD_OUT = range(len(NAMES))
 _CHUNK = 1 << 16
+_PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -145,12 +146,20 @@ def hashes(values: NDArray[Any]) -> NDArray[np.uint64]:
     rows = values.reshape(len(values), -1)
     if rows.dtype == object:
         digests = [hashlib.blake2b(repr(row).encode("utf-8", "surrogateescape"), digest_size=8).digest() for row in rows.tolist()]
-    else:
-        if rows.dtype.kind == "f":
-            rows = rows + np.zeros((), rows.dtype)
-            rows[np.isnan(rows)] = np.nan
-        content, size = rows.tobytes(), rows.shape[1] * rows.dtype.itemsize
-        digests = [hashlib.blake2b(content[at : at + size], digest_size=8).digest() for at in range(0, len(content), size)]
+        return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
+    # A piece at a time: a volume is hundreds of mebibytes, and is copied here.
+    width = max(1, min(rows.shape[1], _PIECE_BYTES // rows.dtype.itemsize))
+    digests = []
+    for row in range(0, len(rows), step := max(1, _PIECE_BYTES // (width * rows.dtype.itemsize))):
+        found = [hashlib.blake2b(digest_size=8) for _ in rows[row : row + step]]
+        for column in range(0, rows.shape[1], width):
+            piece = np.ascontiguousarray(rows[row : row + step, column : column + width])
+            if piece.dtype.kind == "f":
+                piece = piece + np.zeros((), piece.dtype)
+                piece[np.isnan(piece)] = np.nan
+            for one, part in zip(found, piece, strict=True):
+                one.update(part)
+        digests += [one.digest() for one in found]
     return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 

@@ -217,8 +217,9 @@ class _Reading:
             lost = tuple(fault for fault in self._quarantine.faults if fault.row is None)
             require_few(self._files_lost, self._files, lost, most=most, look_at=lambda _: "", what="files")
         # Where a file is damaged in its middle, one fault stands for all records behind it.
-        wrong = max(self._faults(), self._records - len(self._ledger) + len(self._left_out.items))
-        require_few(wrong, wrong + sum(self.taken.values()), self._quarantine.faults, most=most, look_at=lambda _: "", what="items")
+        taken = sum(self.taken.values())
+        wrong = max(self._faults(), self._records - taken)
+        require_few(wrong, wrong + taken, self._quarantine.faults, most=most, look_at=lambda _: "", what="items")
 
     @property
     def taken(self) -> dict[Name, int]:
