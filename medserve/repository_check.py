@@ -14,6 +14,7 @@ from medserve.repository_digests import DIGESTS, changed_files
 # TFRecord: the length, a checksum of it, the record, a checksum of that (tensorflow/core/lib/io/record_writer.h).
 _HEADER, _LENGTH_BYTES, _FOOTER_BYTES = 12, 8, 4
 _AGAIN = "publish the version again"
+_RESTORE = "restore the folder from a copy, or publish the version again"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +32,11 @@ def check(root: Path, model: str, versions: Sequence[int]) -> Iterator[Finding]:
     yield from _leftovers(folder, max(versions, default=0))
     for version in versions:
         yield from _version(repository.version_folder(root, model, version), model)
+
+
+def not_plain(folder: Path) -> list[Path]:
+    """What lies in a version's folder and is neither a file nor a folder: a link, a pipe. Digests pass over pipes, and look through links."""
+    return [path for path in sorted(folder.rglob("*")) if path.is_symlink() or not (path.is_file() or path.is_dir())]
 
 
 def golden_items(folder: Path) -> int | None:
@@ -108,11 +114,6 @@ def _version(folder: Path, model: str) -> Iterator[Finding]:
         if empty:
             yield Finding(place=folder, what=f"the manifest lacks {', '.join(empty)}", remedy=_AGAIN)
         weights_changed = not unreadable and bool(manifest.weights_digest) and repository.weights_digest(folder) != manifest.weights_digest
-        if weights_changed:
-            yield Finding(
-                place=folder, what="the files aren't those that were published: their digest isn't the manifest's",
-                remedy="restore the folder from a copy, or publish the version again",
-            )  # fmt: skip
     if not unreadable:
         yield from _changed(folder, weights_changed=weights_changed)
     try:
@@ -128,31 +129,36 @@ def _version(folder: Path, model: str) -> Iterator[Finding]:
 
 
 def _changed(folder: Path, *, weights_changed: bool) -> Iterator[Finding]:
-    """By the digests of each file. Where the weights' digest has told of the others, what it isn't over is told, such as the manifest."""
+    """By the digests of each file; by the manifest's, which is one for all the weights, where those name none of them."""
+    changed: list[str] = []
     try:
-        changed = changed_files(folder)
+        found = changed_files(folder)
     except RepositoryError:
         yield Finding(place=folder / EXTRA / DIGESTS, what="not a list of digests", remedy=_AGAIN)
-        return
-    if changed is None:
-        yield Finding(place=folder, what="there are no digests of its files, so a manifest that was changed doesn't show", remedy=_AGAIN)
-        return
-    told = [name for name in changed if not weights_changed or name.startswith(f"{EXTRA}/")]
-    if told:
-        remedy = "restore the folder from a copy, or publish the version again"
-        yield Finding(place=folder, what=f"changed since it was published: {', '.join(told)}", remedy=remedy)
+    else:
+        changed = found or []
+        if found is None:
+            yield Finding(place=folder, what="there are no digests of its files, so a manifest that was changed doesn't show", remedy=_AGAIN)
+    if weights_changed and all(name.startswith(f"{EXTRA}/") for name in changed):
+        yield Finding(place=folder, what="the files aren't those that were published: their digest isn't the manifest's", remedy=_RESTORE)
+    if changed:
+        yield Finding(place=folder, what=f"changed since it was published: {', '.join(changed)}", remedy=_RESTORE)
 
 
 def _modes(folder: Path) -> Generator[Finding, None, bool]:
-    """Files that others than their owner may change, and those that can't be read; returns whether there is one of the latter."""
+    """Files that others than their owner may change, that can't be read, or that are none; returns whether one can't be read."""
     unreadable = False
+    strange = set(not_plain(folder))
     for path in sorted([folder, *folder.rglob("*")]):
         if not path.exists():
             unreadable = True
             yield Finding(place=path, what="a link to what isn't there", remedy=_AGAIN)
             continue
         mode = path.stat().st_mode
-        if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        if path in strange:
+            what = "a link, which may lead out of the version" if path.is_symlink() else "neither a file nor a folder"
+            yield Finding(place=path, what=what, remedy=_AGAIN)
+        elif mode & (stat.S_IWGRP | stat.S_IWOTH):
             yield Finding(place=path, what=f"others than its owner may change it (mode {stat.S_IMODE(mode):o})", remedy=f"chmod go-w {path}")
         if not os.access(path, os.R_OK):
             unreadable = True

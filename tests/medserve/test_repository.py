@@ -97,6 +97,11 @@ def _flip(folder: Path) -> None:
     (folder / "variables" / "variables.index").write_bytes(b"indey")
 
 
+def _link(folder: Path) -> None:
+    (folder / "saved_model.pb").rename(folder.parent.parent / "elsewhere")
+    (folder / "saved_model.pb").symlink_to(folder.parent.parent / "elsewhere")
+
+
 def _add(folder: Path) -> None:
     (folder / "assets").mkdir(mode=0o755)
     (folder / "assets" / "words").touch(mode=0o644)
@@ -127,8 +132,14 @@ def _edit(old: str, new: str) -> Callable[[Path], None]:
             ["model/1: there are no digests of its files, so a manifest that was changed doesn't show"],
         ),
         (lambda folder: (folder / "assets.extra" / DIGESTS).write_bytes(b"\xff"), [f"model/1/assets.extra/{DIGESTS}: not a list of digests"]),
-        (_flip, ["model/1: the files aren't those that were published: their digest isn't the manifest's"]),
-        (_add, ["model/1: the files aren't those that were published: their digest isn't the manifest's"]),
+        (_flip, ["model/1: changed since it was published: variables/variables.index"]),
+        (_add, ["model/1: changed since it was published: assets/words"]),
+        (
+            _edit("sha256:", "sha256:0"),
+            ["model/1: the files aren't those that were published: their digest isn't the manifest's", OTHER_MANIFEST],
+        ),
+        (_link, ["model/1/saved_model.pb: a link, which may lead out of the version"]),
+        (lambda folder: os.mkfifo(folder / "assets.extra" / "pipe", 0o644), ["model/1/assets.extra/pipe: neither a file nor a folder"]),
         (_cut, [CHANGED.format(GOLDEN), f"model/1/assets.extra/{GOLDEN}: cut short in record 3"]),
         (
             lambda folder: (folder / "assets.extra" / GOLDEN).write_bytes(b"short"),

@@ -100,7 +100,7 @@ def test_a_damaged_version_is_found_and_ends_with_1(medserve: Medserve, root: Pa
 
     assert (whole.returncode, whole.stdout) == (0, "2 versions: all whole\n")
     assert damaged.returncode == 1
-    assert damaged.stdout.startswith(f"{root}/digits/1: the files aren't those that were published")
+    assert damaged.stdout.startswith(f"{root}/digits/1: changed since it was published: saved_model.pb")
     assert damaged.stdout.endswith("2 versions: 1 thing found\n")
     assert (other.returncode, other.stdout) == (0, "1 version: all whole\n")
     assert [finding["place"] for finding in document["findings"]] == [f"{root}/digits/1"]
