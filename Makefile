@@ -29,7 +29,7 @@ demo: $(READY)  ## The same, then exit: non-zero where any answer failed
 	@exec $(BIN)/python -m local demo
 
 models: $(READY)  ## Train, judge and publish every job into var/models, with a report each
-	@failed=; for job in $$($(BIN)/python -m training list | cut -d: -f1); do \
+	@jobs=$$($(BIN)/python -m training list) || exit 1; failed=; for job in $$(cut -d: -f1 <<< "$$jobs"); do \
 	  $(BIN)/python -m training run $$job --repository var/models || { [ $$? -lt 128 ] || exit 1; failed="$$failed $$job"; }; \
 	done; if [ -n "$$failed" ]; then echo "models: not published:$$failed" >&2; exit 1; fi
 

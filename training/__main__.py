@@ -19,7 +19,6 @@ from training.alone import AtWork
 from training.arguments import at_least
 from training.failures import NOT_GOOD_ENOUGH, UNUSABLE, told, unforeseen
 from training.job import Job
-from training.jobs import JOBS
 from training.quiet import quiet
 from training.run import Trial, run
 
@@ -67,6 +66,13 @@ def at_least_0(text: str) -> float:
     return number
 
 
+def _jobs() -> dict[str, Job]:
+    """All jobs. Raises what a declaration raises."""
+    from training.jobs import JOBS  # noqa: PLC0415 - what a declaration raises is told as all else is
+
+    return JOBS
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Trains models and publishes them.")
     parser.add_argument("--traceback", action="store_true", help="show all of an error that nobody foresaw; it may quote what a patient has")
@@ -87,14 +93,14 @@ def _parser() -> argparse.ArgumentParser:
     measured = commands.add_parser("table", help="what the newest version of each job showed and cost, in Markdown")
     measured.add_argument("--repository", type=Path, required=True, help="the model repository's folder")
     sampling = commands.add_parser("samples", help="write held-out items as files to send")
-    sampling.add_argument("job", choices=JOBS)
+    sampling.add_argument("job", choices=_jobs())
     sampling.add_argument("--out", type=Path, required=True, help="the folder to write to; made where there is none")
     sampling.add_argument("--count", type=at_least(1), default=10, help="how many (default: 10)")
     return parser
 
 
 def _add_version(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", choices=JOBS)
+    parser.add_argument("job", choices=_jobs())
     parser.add_argument("--repository", type=Path, required=True, help="the model repository's folder")
     parser.add_argument("--version", type=at_least(1), help="which (default: the newest)")
 
@@ -113,7 +119,7 @@ def _add_stable(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_run(running: argparse.ArgumentParser) -> None:
-    running.add_argument("job", choices=JOBS)
+    running.add_argument("job", choices=_jobs())
     _add_data(running)
     running.add_argument("--repository", type=Path, required=True, help="the model repository's folder; made where there is none")
     running.add_argument("--epochs", type=at_least(1), help="fewer or more than the job's schedule")
@@ -126,17 +132,17 @@ def _add_run(running: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> bool:
     """Runs the command; returns whether what it is about was good enough."""
-    job: Job | None = JOBS.get(getattr(arguments, "job", ""))
+    job: Job | None = _jobs().get(getattr(arguments, "job", ""))
 
     def say(message: str) -> None:
         _say(f"{arguments.job}: {message}")
 
     match arguments.command, job:
         case "list", _:
-            for each in JOBS.values():
+            for each in _jobs().values():
                 _say(f"{each.name}: {each.facts().description}")
         case "table", _:
-            _say(summary.table(arguments.repository, list(JOBS)))
+            _say(summary.table(arguments.repository, list(_jobs())))
         case "run", Job():
             trial = Trial(
                 epochs=arguments.epochs, limit=arguments.limit, floor=arguments.floor,
@@ -192,8 +198,10 @@ def main() -> int:
     something went wrong that nobody foresaw. Of that the type and the place are told: the message may quote what a patient has.
     """
     signal.signal(signal.SIGTERM, _end)
-    arguments = _parser().parse_args()
+    # Until they are parsed, which takes the jobs.
+    arguments = argparse.Namespace(command="", traceback="--traceback" in sys.argv)
     try:
+        arguments = _parser().parse_args()
         return 0 if _run(arguments) else _REFUSED
     except KeyboardInterrupt:
         return _fail("interrupted", _INTERRUPTED)

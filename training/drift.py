@@ -14,7 +14,6 @@ import numpy as np
 
 from training import record_input
 from training.job import Job
-from training.jobs import JOBS
 from training.quality import drift, fault
 from training.quality.check import check
 from training.quality.cleaning import Change, as_table, clean
@@ -88,6 +87,8 @@ def against(job: Job, file: Path) -> tuple[Drift, Drop]:
     Raises NotComparable where the job has no table or the file can't be used, and as the job's reader does where its own data isn't there.
     """
     if job.table is None:
+        from training.jobs import JOBS  # noqa: PLC0415 - `main` tells what a declaration raises
+
         having = ", ".join(each.name for each in JOBS.values() if each.table is not None)
         message = f"{job.name} learns from no table, so it has no fields to compare; jobs that do: {having}"
         raise NotComparable(message)
@@ -126,6 +127,8 @@ def report(job: Job, file: Path, found: Drift, drop: Drop) -> str:
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Adds `drift` to the commands; `run` is what it does."""
+    from training.jobs import JOBS  # noqa: PLC0415 - as above
+
     drifting = commands.add_parser("drift", help="hold a new drop of a job's table against what the job learns from")
     drifting.add_argument("job", choices=JOBS)
     drifting.add_argument("--data", type=Path, required=True, help="the new drop, .csv or .parquet, with the columns of the job's table")
@@ -134,6 +137,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def run(arguments: argparse.Namespace, say: Say) -> bool:
     """Compares as the command asks; returns whether nothing has drifted. Raises as `against` does, and OSError where the report can't be written."""
+    from training.jobs import JOBS  # noqa: PLC0415 - as above
+
     job, file = JOBS[arguments.job], arguments.data
     found, drop = against(job, file)
     say(f"{file.name}: {drop}")

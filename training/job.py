@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from medserve.repository import RepositoryError, require_name
 from medserve.v1 import manifest_pb2
 from training.dataset import Dataset
 from training.gates import AnswersThroughGateway, Floor, Gate, Latency, ManifestComplete, TrainToServe
@@ -49,7 +50,12 @@ class Job:
     write_sample: Callable[[Path, str, NDArray[Any]], Path]
 
     def __post_init__(self) -> None:
-        """Raises ValueError where a job on another set is one of another model, or has sets of its own."""
+        """Raises ValueError where the name is no model's, or a job on another set is one of another model, or has sets of its own."""
+        try:
+            require_name(self.name)
+        except RepositoryError as error:
+            message = f"name: {error}"
+            raise ValueError(message) from None
         for data, other in self.sets.items():
             if other.name != self.name or other.sets:
                 message = f"sets: {data}: the job {self.name}, without sets of its own"

@@ -26,7 +26,6 @@ from training.fitting import checkpoint
 from training.fitting.fit import Diverged, GivenUp
 from training.fitting.monitor import Limits
 from training.job import Job
-from training.jobs import JOBS
 from training.search_found import FIGURE, Found, Tried
 from training.search_pruning import limits
 from training.search_space import Number, OneOf, Space, Whole, around
@@ -71,6 +70,8 @@ def search(job: Job, data: Dataset, space: Space, *, trials: int, storage: Path 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Adds `search` to the commands; `run` is what it does."""
+    from training.jobs import JOBS  # noqa: PLC0415 - `main` tells what a declaration raises
+
     searching = commands.add_parser("search", help="look for better settings of a job's plan, on validation items")
     searching.add_argument("job", choices=JOBS)
     searching.add_argument("--trials", type=at_least(1), default=20, help="how many, those that were done before included (default: 20)")
@@ -81,6 +82,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def run(arguments: argparse.Namespace, say: Say) -> bool:
     """Searches as the command asks; returns whether the job could be searched. Raises as `search` does."""
+    from training.jobs import JOBS  # noqa: PLC0415 - as above
+
     job = JOBS[arguments.job]
     try:
         task = _planned(job)

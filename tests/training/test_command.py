@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.repository import read_version
-from training import __main__, publish
+from training import __main__, jobs, publish
 from training.jobs import JOBS
 from training.quality.split import Leak
 
@@ -51,7 +51,7 @@ def test_run_publishes_nothing_below_the_floor_and_says_what_to_do(command: Any,
     assert (done.returncode, done.stderr) == (1, "")
     assert re.search(
         r"^digits: nothing published: held-out accuracy 0\.\d{4} is below the floor of 1\.0; "
-        r"leave out --epochs and --limit, or publish a trial with --floor 0$",
+        r"leave out --epochs and --limit$",
         done.stdout.splitlines()[-1],
     )
     assert publish.versions(tmp_path, "digits") == []
@@ -169,7 +169,7 @@ def test_what_ends_a_command_is_told_in_a_line_without_what_a_patient_has(
     def load() -> Any:
         raise error
 
-    monkeypatch.setattr(__main__, "JOBS", {"digits": replace(JOBS["digits"], load=load)})
+    monkeypatch.setattr(jobs, "JOBS", {"digits": replace(JOBS["digits"], load=load)})
 
     ended, said = main("samples", "digits", "--out", tmp_path)
 
@@ -177,6 +177,20 @@ def test_what_ends_a_command_is_told_in_a_line_without_what_a_patient_has(
     assert re.fullmatch(f"python -m training: {words}\n", said)
     with pytest.raises(type(error)):
         main("--traceback", "samples", "digits", "--out", tmp_path)
+
+
+def test_a_job_whose_declaration_fails_is_told_by_its_place_alone(main: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> Any:
+        raise ValueError("weight of 69.5 kg")
+
+    monkeypatch.setattr(__main__, "_jobs", fail)
+
+    ended, said = main("list")
+
+    assert ended == 70
+    assert re.fullmatch(r"python -m training: ValueError at training/__main__.py:\d+; `python -m training --traceback …` shows all of it, .*\n", said)
+    with pytest.raises(ValueError, match="69"):
+        main("--traceback", "list")
 
 
 def test_the_table_of_no_repository_is_refused(main: Any, tmp_path: Path) -> None:

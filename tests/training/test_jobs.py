@@ -107,6 +107,12 @@ def test_a_job_on_another_of_its_sets_is_of_the_same_model() -> None:
             dataclasses.replace(digits, sets={"other": other})
 
 
+@pytest.mark.parametrize("name", ["", "../evil", "a/b", ".staging"])
+def test_a_job_whose_name_would_lead_out_of_its_folder_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"^name: .* is no model's name"):
+        dataclasses.replace(JOBS["digits"], name=name, sets={})
+
+
 @every_network
 def test_the_network_is_the_one_that_was_asked_for(name: str, build: Build) -> None:
     model = build(JOBS[name])
