@@ -1,6 +1,7 @@
 """`python -m local run|demo`: everything on one machine, from nothing."""
 
 import argparse
+import contextlib
 import signal
 import sys
 import time
@@ -47,10 +48,13 @@ def run(*, keep_serving: bool, port: int) -> int:
 
 
 def _serve(stack: Stack) -> None:
-    """Returns at a Ctrl-C. Raises StartError where a server ends by itself."""
+    """Has what is published meanwhile served as well; returns at a Ctrl-C. Raises StartError where a server ends by itself."""
     try:
         while True:
             stack.require_running()
+            # What goes wrong with the disk goes on doing so at the next look, or it doesn't; what is served is served all the same.
+            with contextlib.suppress(OSError):
+                stack.list_models()
             time.sleep(_LOOK_SECONDS)
     except KeyboardInterrupt:
         print("\nstopping: calls under way are answered first", flush=True)

@@ -11,13 +11,16 @@ import grpc
 
 from local.process import Process, StartError
 from medserve import Client, MedserveError
-from medserve.repository import versions
+from medserve.repository import models
 
 SERVING_CONFIG = Path(__file__).resolve().parent.parent / "serving_config"
 # Where TensorFlow Serving's container has the repository; `serving_config/models.config` is written for it.
 _CONTAINER_REPOSITORY = '"/models/'
 _MODEL_NAME = re.compile(r'^\s*name: "([^"]+)"', re.MULTILINE)
-_MODEL_CONFIG = """  config {{ name: "{name}" base_path: "/models/{name}" model_platform: "tensorflow" }}
+# The newest two, as `serving_config/models.config` says why: what a trial is published on top of stays loaded, and goes on answering.
+_MODEL_CONFIG = """  config {{
+    name: "{name}" base_path: "/models/{name}" model_platform: "tensorflow" model_version_policy {{ latest {{ num_versions: 2 }} }}
+  }}
 """
 _MODEL_SERVER_READY = re.compile(r"Running gRPC ModelServer at .*:(\d+) ")
 _GATEWAY_READY = re.compile(r"gateway listening on .*:(\d+)")
@@ -37,17 +40,20 @@ class Stack:
         self.api_keys_file = self.var / "keys" / "api_keys.json"
         self.audit_file = self.var / "audit" / "audit.jsonl"
         self.log_folder = self.var / "log"
+        self.models_config = self.var / "run" / "models.config"
+        self._listed = ""
         self.model_server: Process | None = None
         self.gateway: Process | None = None
 
     def start_model_server(self, *, port: int = 0, rest_api_port: int = -1) -> Process:
         """Starts the model server on `models.config`, `batching_parameters.txt` and `monitoring.config`. Raises StartError."""
+        self.list_models()
         self.model_server = Process(
             "modelserver",
             [
                 f"--port={port}",
                 f"--rest_api_port={rest_api_port}",
-                f"--model_config_file={self._write_models_config()}",
+                f"--model_config_file={self.models_config}",
                 "--model_config_file_poll_wait_seconds=1",
                 "--enable_batching",
                 f"--batching_parameters_file={SERVING_CONFIG / 'batching_parameters.txt'}",
@@ -58,6 +64,28 @@ class Stack:
             ready=_MODEL_SERVER_READY,
         )
         return self.model_server
+
+    def list_models(self) -> None:
+        """Writes the model server's `models.config`, where other models are published than when it was written last. Raises OSError.
+
+        The server reads it again when it changes. It is a copy of what ships, with this repository's path in place of the container's, since
+        TensorFlow Serving takes absolute paths only, and the repository's other models added. What ships names the models that `make run` publishes;
+        who publishes more has them served.
+        """
+        text = (SERVING_CONFIG / "models.config").read_text(encoding="utf-8")
+        named = set(_MODEL_NAME.findall(text))
+        added = "".join(_MODEL_CONFIG.format(name=name) for name in models(self.repository) if name not in named)
+        listed, end, rest = text.rpartition("}")
+        text = (listed + added + end + rest).replace(_CONTAINER_REPOSITORY, f'"{self.repository.resolve()}/')
+        file = self.models_config
+        # What somebody has changed in it stays until then.
+        if text == self._listed and file.exists():
+            return
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # By one rename: the model server never reads half of it.
+        file.with_suffix(".new").write_text(text, encoding="utf-8")
+        file.with_suffix(".new").replace(file)
+        self._listed = text
 
     def start_gateway(self, *settings: str, port: int = 0, metrics_port: int = 0) -> Process:
         """Starts the gateway in front of the model server; `settings` are `KEY=VALUE`. Raises StartError."""
@@ -120,18 +148,3 @@ class Stack:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
-
-    def _write_models_config(self) -> Path:
-        """A copy of `models.config` with this repository's path in place of the container's, and the repository's other models added.
-
-        TensorFlow Serving takes absolute paths only. What ships names the models that `make run` publishes; who published more has them served.
-        """
-        text = (SERVING_CONFIG / "models.config").read_text(encoding="utf-8")
-        named = set(_MODEL_NAME.findall(text))
-        published = sorted(folder.name for folder in self.repository.iterdir() if folder.name not in named and versions(self.repository, folder.name))
-        added = "".join(_MODEL_CONFIG.format(name=name) for name in published)
-        file = self.var / "run" / "models.config"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        listed, end, rest = text.rpartition("}")
-        file.write_text((listed + added + end + rest).replace(_CONTAINER_REPOSITORY, f'"{self.repository.resolve()}/'), encoding="utf-8")
-        return file
