@@ -130,7 +130,8 @@ def test_the_gateway_stays_small_and_holds_no_tensorflow(caller: "Caller") -> No
     resident_bytes = psutil.Process(gateway.pid).memory_info().rss
     mapped = Path(f"/proc/{gateway.pid}/maps").read_text()
 
-    assert resident_bytes < 120_000_000
+    # With TensorFlow it would be half a gigabyte; what it keeps of calls before depends on the machine.
+    assert resident_bytes < 200_000_000
     assert "tensorflow" not in mapped
     assert "grpc" in mapped, "or the look at the maps says nothing"
 
