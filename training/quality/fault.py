@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from training.report.page import Table
 
 _FIRST_ROWS = 5
+# As many columns as somebody reads who looks for what is wrong with a file; a folder may have thousands of files.
+_MOST_SAID = 20
 
 
 class Reason(StrEnum):
@@ -115,7 +117,8 @@ class Refused(ValueError):
         """For people, in one line."""
         is_short = len(self.faults) <= _FIRST_ROWS or all(each.row is None for each in self.faults)
         said = [str(each) for each in self.faults] if is_short else as_text(self.faults).splitlines()
-        return "refused: " + "; ".join([*([self.why] if self.why else []), *said])
+        others = [f"and {len(said) - _MOST_SAID} more like these"] if len(said) > _MOST_SAID else []
+        return "refused: " + "; ".join([*([self.why] if self.why else []), *said[:_MOST_SAID], *others])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -270,6 +270,15 @@ def test_images_in_two_folders_are_of_no_class(tmp_path: Path) -> None:
     assert len([row for row in faults_of(data) if row[:2] == ("duplicate row", "image")]) == 1
 
 
+def test_a_folder_without_a_good_image_is_refused_in_a_line_that_can_be_read(tmp_path: Path) -> None:
+    for place in range(30):
+        (tmp_path / f"{place:02}.png").write_bytes(b"damaged")
+    images = ImageFolder(root=tmp_path, shape=(2, 2, 1))
+
+    with pytest.raises(Refused, match=r"; 19.png: cut short or damaged; and 10 more like these$"):
+        made(ByPatient(source=images, patients=Patients(array="file")), inputs="image", targets="image")
+
+
 def test_a_class_below_0_is_left_out_with_its_record(tmp_path: Path) -> None:
     parts = ByPatient(source=folder(tmp_path / "a", rows(range(60), {17: -1})), patients=PATIENT, validation=0.2, held_out=0.3)
 
