@@ -25,6 +25,7 @@ from training.report import evidence as evidence_report
 from training.report.page import Section
 from training.search_space import Space
 from training.tasks import classification_figures, network, novelty_output
+from training.tasks.requirements import of_width, require_labels, require_numbers
 from training.tasks.task import Ask, Bench, Trained, by_patient
 
 if TYPE_CHECKING:
@@ -97,10 +98,11 @@ class Classification:
 
     def fit(self, training: "Part", validation: "Part", bench: Bench) -> Fitted:
         """The network by the plan, before it is calibrated."""
-        return network.fitted(lambda: self.build(training), self.plan, training, validation, bench)
+        return network.fitted(lambda: of_width(self.build(training), len(self.classes)), self.plan, training, validation, bench)
 
     def train(self, data: "Dataset", bench: Bench) -> Trained:
-        """Fits, calibrates, sets thresholds on validation items, and measures on held-out ones."""
+        """Fits, calibrates, sets thresholds on validation items, and measures on held-out ones. Raises Refused where they don't go together."""
+        require_labels(data, len(self.classes))
         fitted = self.fit(data.training, data.validation, bench).model
         raw = self._said(lambda inputs: {PROBABILITIES: network.predicted(fitted, inputs)}, data)
         chosen = calibration.choose(self.calibrate, raw.validated, data.validation.targets, groups=data.validation.patients, seed=self.seed)
@@ -158,7 +160,7 @@ class Classification:
 
     def _said(self, ask: Ask, data: "Dataset") -> classification_figures.Said:
         """Of validation and held-out items; they're asked about at once, for who answers may take seconds to start."""
-        said = ask(np.concatenate([data.validation.inputs, data.held_out.inputs]))[PROBABILITIES]
+        said = require_numbers(ask(np.concatenate([data.validation.inputs, data.held_out.inputs]))[PROBABILITIES])
         return classification_figures.Said(
             validated=said[: len(data.validation)], held_out=said[len(data.validation) :], wanted_sensitivity=self.wanted_sensitivity
         )

@@ -19,9 +19,7 @@ def require_labels(data: "Dataset", classes: int) -> None:
         labels = part.targets
         is_label = np.isin(labels, np.arange(classes)) if labels.dtype.kind in "iuf" and labels.ndim == 1 else np.zeros(len(labels), bool)
         if not is_label.all():
-            why = (
-                f"{int((~is_label).sum())} of {len(labels)} items {name} have a label that is none of the {classes} classes, counted from 0"
-            )
+            why = f"{int((~is_label).sum())} of {len(labels)} items {name} have a label that is none of the {classes} classes, counted from 0"
             raise Refused(why=why)
 
 
