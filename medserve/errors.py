@@ -5,7 +5,7 @@
     ├── PermissionDenied      the key doesn't allow the model or the action
     ├── NotFound              no such model, version or label
     ├── InvalidArgument       an input or a field is wrong: change the request
-    ├── FailedPrecondition    the version itself is at fault: tell whoever published it
+    ├── FailedPrecondition    the version itself is at fault, or isn't served: tell whoever published it
     ├── ResourceExhausted     too large, or too many calls at once
     ├── Unavailable           not now: try again
     ├── DeadlineExceeded      the time ran out
@@ -95,7 +95,7 @@ class InvalidArgument(MedserveError):
 
 
 class FailedPrecondition(MedserveError):
-    """The version that was asked can't answer as its manifest says."""
+    """The version that was asked can't answer as its manifest says, or the model server doesn't know the model."""
 
 
 class ResourceExhausted(MedserveError):

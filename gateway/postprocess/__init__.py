@@ -10,7 +10,7 @@ from gateway.postprocess.forecast import forecasts_of
 from gateway.postprocess.novelty import novelty_of
 from gateway.postprocess.survival import survival_of
 from gateway.postprocess.treatment import ranking_of
-from gateway.reading import Caution, Finding, Forecast, Novelty, Reading, SurvivalCurve, TreatmentRanking
+from gateway.reading import Caution, Decision, Finding, Forecast, Novelty, Reading, SurvivalCurve, TreatmentRanking
 from gateway.tensor import Tensor
 
 __all__ = ["read"]
@@ -58,7 +58,9 @@ def read(manifest: Manifest, outputs: Mapping[str, Tensor], warnings: Sequence[C
     trial = (_TRIAL,) if manifest.is_trial else ()
     demonstration = (_DEMONSTRATION_ONLY,) if manifest.demonstration_only else ()
     novel = (_OUT_OF_DISTRIBUTION,) if any(novelty.is_out_of_distribution for novelty in novelties) else ()
-    unsure = (_CONFORMAL_SET_EMPTY,) if any(_rules_out_all(spec, findings) for spec in manifest.outputs.values()) else ()
+    without = {name for name, spec in manifest.outputs.items() if _rules_out_all(spec, findings)}
+    unsure = (_CONFORMAL_SET_EMPTY,) if without else ()
+    torn = _called_outside([finding for finding in findings if finding.output not in without])
     return Reading(
         # Python's sort is stable: equals stay in the manifest's order.
         findings=tuple(sorted(findings, key=lambda finding: -finding.probability)),
@@ -66,7 +68,7 @@ def read(manifest: Manifest, outputs: Mapping[str, Tensor], warnings: Sequence[C
         treatment_rankings=_of(TreatmentRanking, found),
         forecasts=_of(Forecast, found),
         novelties=novelties,
-        warnings=(*novel, *unsure, *warnings, *trial, *demonstration),
+        warnings=(*novel, *unsure, *torn, *warnings, *trial, *demonstration),
         outputs=dict(outputs),
     )
 
@@ -77,6 +79,18 @@ def _rules_out_all(spec: OutputSpec, findings: Sequence[Finding]) -> bool:
         return False
     sets = [finding.conformal for finding in findings if finding.output == spec.name]
     return bool(sets) and all(membership is not None and not membership.in_set for membership in sets)
+
+
+def _called_outside(findings: Sequence[Finding]) -> tuple[Caution, ...]:
+    """What there is to say where a finding is called present that the conformal set rules out."""
+    torn = [
+        finding for finding in findings if finding.decision is Decision.PRESENT and finding.conformal is not None and not finding.conformal.in_set
+    ]
+    if not torn:
+        return ()
+    named = ", ".join(finding.code.display or finding.code.code for finding in torn)
+    message = f"Called present, and ruled out by the conformal set: {named}. The two disagree on how sure the model has to be. A person has to look."
+    return (Caution(reason="DECISION_OUTSIDE_CONFORMAL_SET", message=message),)
 
 
 def _of(kind: type[Kind], found: Sequence[Any]) -> tuple[Kind, ...]:

@@ -101,7 +101,9 @@ class ConformalMembership(_message.Message):
     IN_SET_FIELD_NUMBER: _builtins.int
     CONFIDENCE_LEVEL_FIELD_NUMBER: _builtins.int
     in_set: _builtins.bool
-    """True where it is in the set. Where one of several classes has to be and none is in it, the answer has the warning `CONFORMAL_SET_EMPTY`."""
+    """True where it is in the set. Where one of several classes has to be and none is in it, the answer has the warning `CONFORMAL_SET_EMPTY`;
+    where a finding that is called present isn't in it, the warning `DECISION_OUTSIDE_CONFORMAL_SET`.
+    """
     confidence_level: _builtins.float
     """From 0 to 1: the share of items whose set holds what is true."""
     def __init__(

@@ -138,7 +138,7 @@ def test_a_conformal_set_has_the_labels_that_cannot_be_ruled_out() -> None:
 
 
 @pytest.mark.parametrize(("exclusive", "thresholds", "reasons"), [
-    (True, (0.25, 0.25, 0.25), ["CONFORMAL_SET_EMPTY"]), (True, (0.25, 0.25, 0.875), []), (True, (None, None, None), []),
+    (True, (0.25, 0.25, 0.25), ["CONFORMAL_SET_EMPTY"]), (True, (0.625, 0.25, 0.875), []), (True, (None, None, None), []),
     (False, (0.25, 0.25, 0.25), []),
 ])  # fmt: skip
 def test_a_conformal_set_without_a_class_is_warned_of_where_one_has_to_be(
@@ -150,6 +150,24 @@ def test_a_conformal_set_without_a_class_is_warned_of_where_one_has_to_be(
     found = read(manifest(reading, (3,)), tensors(y=[0.5, 0.375, 0.125]))
 
     assert [caution.reason for caution in found.warnings] == reasons
+
+
+@pytest.mark.parametrize(("exclusive", "point", "thresholds", "named"), [
+    (True, None, (0.25, 0.25, 0.875), "A"), (True, 0.125, (0.75, 0.25, 0.75), "B, C"), (True, 0.125, (0.75, 0.75, 0.875), None),
+    (False, 0.25, (0.25, 0.25, 0.25), "A, B"), (False, None, (0.25, 0.25, 0.25), None),
+])  # fmt: skip
+def test_what_is_called_present_and_ruled_out_is_warned_of_by_name(
+    *, exclusive: bool, point: float | None, thresholds: tuple[float, ...], named: str | None
+) -> None:
+    labels = tuple(
+        Label(code=code, operating_point=point, conformal_threshold=threshold) for code, threshold in zip(OPTIONS, thresholds, strict=True)
+    )
+    reading = Classification(exclusive=exclusive, labels=labels, conformal_confidence_level=0.9)
+
+    found = read(manifest(reading, (3,)), tensors(y=[0.5, 0.375, 0.125]))
+
+    assert [caution.reason for caution in found.warnings] == ["DECISION_OUTSIDE_CONFORMAL_SET"] * (named is not None)
+    assert all(f"ruled out by the conformal set: {named}." in caution.message for caution in found.warnings)
 
 
 @pytest.mark.parametrize(
