@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.quality.fault import Reason
+from training.quality.fault import Fault, Reason
 from training.streams.parts import NAMES, Block, Parts
 from training.streams.source import count, located
 
@@ -133,9 +133,14 @@ class Ledger:
 
     def where(self, items: NDArray[np.int64], parts: Parts) -> Iterator[tuple[int, str, int | None]]:
         """Source, file, and record, from 1, of each of these items; no record where it is a file of its own. Their shards are read again."""
-        for (source, place), some in self.by_shard(items):
-            for file, row in located(parts.sources[source][1], place, some):
-                yield source, file, row
+        for (number, place), some in self.by_shard(items):
+            source, at = parts.sources[number][1], 0
+            for block in located(source, source.shards()[place]):
+                if isinstance(block, Fault):
+                    continue
+                for item in some[(some >= at) & (some < at + len(block.rows))].tolist():
+                    yield number, *block.place(item - at)
+                at += len(block.rows)
 
 
 def hashes(values: NDArray[Any]) -> NDArray[np.uint64]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from training.quality import cells
 from training.quality.fault import Fault, Reason
 from training.streams.cache import cached
-from training.streams.source import STRING, Items, Shard, Source, Spec, count
+from training.streams.source import STRING, Items, Located, Shard, Source, Spec, count, located
 from training.streams.survey import Survey
 from training.streams.thinned import Thinned
 
@@ -182,14 +182,14 @@ class ByPatient:
     def read(self, tell: Tell) -> Iterator[Block]:
         """In one pass."""
         for place, shard in enumerate(self.source.shards()):
-            for block in self.source.read(shard):
+            for block in located(self.source, shard):
                 if isinstance(block, Fault):
                     tell(None, block)
                     continue
-                numbers, faults = self.numbers(block, shard)
+                numbers, faults = self.numbers(block)
                 for fault in faults:
                     tell(None, fault)
-                yield Block(0, place, block, numbers.astype(np.int8))
+                yield Block(0, place, block.items, numbers)
 
     def without(self, skipped: Sequence[Mapping[int, NDArray[np.int64]]]) -> Self:
         """The set without them."""
@@ -200,15 +200,17 @@ class ByPatient:
         copy = cached(self.source, folder)
         return replace(self, source=copy), ((None, copy.survey),)
 
-    def numbers(self, block: Items, shard: Shard) -> tuple[NDArray[np.int64], list[Fault]]:
+    def numbers(self, block: Located) -> tuple[NDArray[np.int8], list[Fault]]:
         """[items], the place of each item's part among `NAMES`, or -1 where the patient isn't known, and a fault for each of these."""
-        hashes, known = self.patients.hashes(block, self.seed)
+        hashes, known = self.patients.hashes(block.items, self.seed)
         # 53 bits, as many as a float has: a number from 0 to below 1.
         drawn = (hashes.view(np.uint64) >> np.uint64(11)).astype(np.float64) * 2.0**-53
         numbers = np.where(drawn < self.held_out, 2, np.where(drawn < self.held_out + self.validation, 1, 0))
-        files = block["file"].tolist() if shard.of_files else [shard.file] * len(known)
-        faults = [Fault(file=files[row], column=self.patients.array, reason=Reason.MISSING) for row in np.flatnonzero(~known).tolist()]
-        return np.where(known, numbers, -1), faults
+        faults = []
+        for item in np.flatnonzero(~known).tolist():
+            file, row = block.place(item)
+            faults.append(Fault(file=file, row=row, column=self.patients.array, reason=Reason.MISSING))
+        return np.where(known, numbers, -1).astype(np.int8), faults
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -303,11 +305,11 @@ class _Kept:
         return self.parts.source.shards()
 
     def read(self, shard: Shard, start: int = 0) -> Iterator[Items | Fault]:
-        for block in self.parts.source.read(shard, start):
+        for block in located(self.parts.source, shard, start):
             if isinstance(block, Fault):
                 yield block
                 continue
-            numbers, faults = self.parts.numbers(block, shard)
+            numbers, faults = self.parts.numbers(block)
             yield from faults
             if (rows := numbers == NAMES.index(self.name)).any():
-                yield {key: array[rows] for key, array in block.items()}
+                yield {key: array[rows] for key, array in block.items.items()}

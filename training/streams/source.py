@@ -128,27 +128,40 @@ def count(items: Items) -> int:
     return len(next(iter(items.values())))
 
 
-def located(source: Source, place: int, items: NDArray[np.int64]) -> Iterator[tuple[str, int | None]]:
-    """File and record, from 1, of some items of the shard at that place; no record where each is a file. The shard is read once more.
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Located:
+    """Items that were read, and where.
 
-    `items` are places among the shard's items, rising. Raises OSError.
+    Attributes:
+        items: one or more.
+        shard: that they are of.
+        rows: int64 [items], the numbers of their records in the shard's file, or of their files among the folder's, from 1.
     """
-    shard = source.shards()[place]
+
+    items: Items
+    shard: Shard
+    rows: NDArray[np.int64]
+
+    def place(self, item: int) -> tuple[str, int | None]:
+        """The file of one of them, and the number of its record there; None where the record is a file of its own."""
+        return (self.items["file"][item], None) if self.shard.of_files else (self.shard.file, int(self.rows[item]))
+
+
+def located(source: Source, shard: Shard, start: int = 0) -> Iterator[Located | Fault]:
+    """What `Source.read` gives, and where each item is from. Raises OSError."""
     bad: set[int] = set()
-    row, at = shard.first, 0
-    for block in source.read(shard):
+    row = shard.first + start
+    for block in source.read(shard, start):
         if isinstance(block, Fault):
             # What is wrong with a record comes before the items behind it.
             bad.add(block.row or 0)
+            yield block
             continue
-        rows: list[int] = []
-        while len(rows) < count(block):
-            row += 1
-            if row not in bad:
-                rows.append(row)
-        for item in (items[(items >= at) & (items < at + len(rows))] - at).tolist():
-            yield (block["file"][item], None) if shard.of_files else (shard.file, rows[item])
-        at += len(rows)
+        found = count(block)
+        rows = np.arange(row + 1, row + 1 + found + len(bad))
+        rows = rows[~np.isin(rows, list(bad))][:found] if bad else rows
+        row = int(rows[-1])
+        yield Located(items=block, shard=shard, rows=rows)
 
 
 def files_of(shards: Iterable[Shard]) -> tuple[int, int]:

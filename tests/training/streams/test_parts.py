@@ -19,7 +19,7 @@ from training.streams.columns import Kind, Part
 from training.streams.csv_files import CsvFiles
 from training.streams.image_folder import ImageFolder
 from training.streams.parts import NAMES, ByPatient, Given, Patients
-from training.streams.source import Source
+from training.streams.source import Located, Source
 from training.streams.streamed import Streamed
 from training.streams.survey import survey
 
@@ -78,7 +78,7 @@ def test_the_parts_have_their_shares_to_within_chance(table: CsvFiles, validatio
     parts = ByPatient(source=table, patients=Patients(array="patient"), validation=validation, held_out=held_out, seed=seed)
     block = {"patient": np.array([f"P{number}" for number in range(2000)], object)}
 
-    counts = np.bincount(parts.numbers(block, table.shards()[0])[0], minlength=3)
+    counts = np.bincount(parts.numbers(Located(items=block, shard=table.shards()[0], rows=np.arange(2000)))[0], minlength=3)
 
     for count, share in zip(counts, (1 - validation - held_out, validation, held_out), strict=True):
         assert abs(count - 2000 * share) < 6 * np.sqrt(2000 * share * (1 - share)) + 1
@@ -137,7 +137,9 @@ def test_an_item_whose_patient_isnt_known_is_in_no_part_and_named(table: CsvFile
     count = sum(int((numbers >= 0).sum()) for *_, numbers in parts.read(lambda _, fault: told.append(fault)))
 
     assert count == 270
-    assert [str(fault) for fault in told if fault.column == "patient"] == [f"{file}.csv, patient: missing" for file in range(3) for _ in range(10)]
+    assert [str(fault) for fault in told if fault.column == "patient"] == [
+        f"{file}.csv, record {row}, patient: missing" for file in range(3) for row in range(1, 11)
+    ]
     assert sum(len(values(parts.part(name), "visit")) for name in NAMES) == 270
 
 
