@@ -12,7 +12,7 @@ from google.protobuf import json_format
 
 from medserve.repository import EXTRA, MANIFEST
 from medserve.v1 import manifest_input_pb2, manifest_pb2
-from training import serving, stable
+from training import published, serving, stable
 from training.dataset import Dataset, Part
 from training.export import digest_of_data
 from training.gates import Evidence, NotWorse
@@ -32,7 +32,13 @@ class _Task:
 
 
 TASK: Any = _Task()
-JOB: Any = SimpleNamespace(name="points", task=TASK, facts=lambda: manifest_pb2.ModelManifest(inputs=[manifest_input_pb2.InputSpec(name="points")]))
+JOB: Any = SimpleNamespace(
+    name="points",
+    task=TASK,
+    gates=(NotWorse(figure="accuracy", margin=0.1),),
+    load=lambda: DATA,
+    facts=lambda: manifest_pb2.ModelManifest(inputs=[manifest_input_pb2.InputSpec(name="points")]),
+)
 
 
 @pytest.fixture
@@ -74,6 +80,19 @@ def test_one_that_somebody_asks_for_is_compared_with_that_doubt(repository: Path
     verdict = NotWorse(figure="accuracy", margin=0.1).judge(evidence)
     assert (verdict.outcome, verdict.reason.split("; ")[-1]) == ("passed", found.doubt)
     assert "may know some" in found.doubt
+
+
+def test_a_version_isnt_held_against_one_of_another_repository_where_it_may_know_the_items_itself(repository: Path) -> None:
+    mine = manifest_pb2.ModelManifest(training_data=manifest_pb2.TrainingData(name="points", digest="sha256:of others"), weights_digest="sha256:mine")
+    here = repository / "here"
+    (here / EXTRA).mkdir(parents=True)
+    (here / EXTRA / MANIFEST).write_text(json_format.MessageToJson(mine))
+
+    known, asked_for = (published._compared(JOB, here, mine, repository, against=against, say=lambda _: None) for against in (None, 1))
+
+    assert known.stable_version is None
+    assert known.not_compared == "this version was fitted to other items, or to another cut of them, and may know some that are held out now"
+    assert (asked_for.stable_version, asked_for.doubt) == (1, known.not_compared)
 
 
 @pytest.mark.parametrize(
