@@ -72,7 +72,8 @@ def _run(job: Job, root: Path, trial: Trial, last: LastReport, say: Say) -> bool
     judged = floor.judge(gates.Evidence(figures=_measured(candidate.trained.figures)))
     if not judged.passed:
         remedy = "leave out --epochs and --limit" if trial.is_shortened else "look at the data and the schedule"
-        found = "can't be told" if judged.found is None else f"{judged.found:.4f} is below the floor of {judged.wanted}"
+        ends = "" if judged.by == "value" else f" ({judged.interval})"
+        found = "can't be told" if judged.found is None else f"{judged.found:.4f}{ends} is below the floor of {judged.wanted}"
         why = f"nothing published: held-out {job.floor.figure} {found}; {remedy}"
         say(last.write(report(candidate, outcome=why, verdicts=(), manifest=None)))
         say(why)
