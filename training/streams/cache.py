@@ -1,11 +1,17 @@
 """A local copy of a set: its items as they were read, in one Arrow file from which any part can be read at once.
 
 A copy is written beside its place, flushed to the disk and renamed: a folder that bears the set's identity is whole, whatever was killed. One process
-a folder makes copies; the others wait for it. The copy holds patients' data: give it a folder that is as well kept as the set itself.
+a folder makes copies; the others wait for it.
+
+A copy holds patients' data, IDs included: nobody but its owner may read it, and it doesn't outlive its use. When a set has changed, who was taken out
+of it is still in the copy of what it was: copies that nobody has read for 30 days are removed when another is made.
 """
 
 import fcntl
+import os
+import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +37,8 @@ _BLOCK_BYTES = 1 << 20
 _BLOCKS_A_WINDOW = 64
 _LEAST_BLOCK_BYTES = 1 << 10
 _SHAPE = ".shape"
+_KEPT_SECONDS = 30 * 24 * 3600.0
+_IDENTITY = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +113,9 @@ def cached(source: Source, folder: Path) -> Cached:
             # Somebody else may have made it in the meantime.
             if not place.is_dir():
                 _copy(source, identity, folder, place)
+                _prune(folder)
+    # By this time others are told from what nobody reads any more.
+    os.utime(place)
     survey = Survey.of_json((place / _SURVEY).read_text("utf-8"))
     return Cached(folder=place, specs=dict(source.spec()), buffer=source.buffer, survey=survey)
 
@@ -113,7 +124,7 @@ def _copy(source: Source, identity: str, folder: Path, place: Path) -> None:
     staging = folder / f".{identity}.new"
     # Left by somebody who died, since the lock is ours.
     shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir()
+    staging.mkdir(mode=0o700)
     try:
         (staging / _SURVEY).write_text(_write(staging / _ITEMS, source, identity).as_json(), "utf-8")
         for path in (staging / _ITEMS, staging / _SURVEY, staging):
@@ -123,6 +134,13 @@ def _copy(source: Source, identity: str, folder: Path, place: Path) -> None:
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
+
+
+def _prune(folder: Path) -> None:
+    """Removes what nobody has read for long; nothing that isn't a copy."""
+    for old in folder.iterdir():
+        if _IDENTITY.fullmatch(old.name) and time.time() - old.stat().st_mtime > _KEPT_SECONDS:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _write(path: Path, source: Source, identity: str) -> Survey:

@@ -51,6 +51,33 @@ def test_a_copy_has_the_sets_items_and_tells_of_its_faults(read: Any, source: Cs
     assert copy.buffer == source.buffer
 
 
+def test_nobody_else_may_read_a_copy_and_it_does_not_outlive_its_use(source: CsvFiles, tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    old = cached(source, folder).folder
+    (folder / "notes").mkdir()
+    month = 31 * 24 * 3600
+    for path in (old, folder / "notes"):
+        os.utime(path, (path.stat().st_atime, path.stat().st_mtime - month))
+    with source.root.open("a") as file:
+        file.write("1,2,x\n")
+
+    new = cached(read_again(source), folder).folder
+
+    assert new.stat().st_mode & 0o077 == 0
+    assert {path.name for path in folder.iterdir()} == {".lock", "notes", new.name}
+
+
+def test_a_copy_that_is_read_is_kept(source: CsvFiles, tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    old = cached(source, folder).folder
+    os.utime(old, (old.stat().st_atime, old.stat().st_mtime - 31 * 24 * 3600))
+
+    cached(source, folder)
+    cached(CsvFiles(root=source.root, parts=source.parts[:1], shard_bytes=500), folder)
+
+    assert old.is_dir()
+
+
 def test_a_copy_of_items_of_open_shape_keeps_their_shapes(read: Any, tmp_path: Path) -> None:
     for rows in (3, 5):
         pixels = np.random.default_rng(rows).integers(0, 256, (rows, rows + 1, 3), dtype=np.uint8)
