@@ -77,8 +77,8 @@ def report(
     )
 
 
-def summary_of(candidate: Candidate, p50_seconds: float | None) -> summary.Summary:
-    """What its version remembers of the run."""
+def summary_of(candidate: Candidate, evidence: gates.Evidence) -> summary.Summary:
+    """What its version remembers of the run, and of what it was judged by."""
     trained = candidate.trained
     return summary.Summary(
         job=candidate.job.name,
@@ -88,8 +88,9 @@ def summary_of(candidate: Candidate, p50_seconds: float | None) -> summary.Summa
         baseline_name=trained.baseline_name,
         parameters=trained.model.count_params(),
         training_seconds=candidate.seconds,
-        p50_seconds=p50_seconds or 0.0,
+        p50_seconds=evidence.p50_seconds or 0.0,
         trial=candidate.trial,
+        for_gates=summary.ForGates.of(evidence),
     )
 
 

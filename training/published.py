@@ -12,6 +12,7 @@ from google.protobuf import json_format
 from numpy.typing import NDArray
 
 from medserve.repository import EXTRA, MANIFEST, RepositoryError, read_manifest, version_folder, versions, weights_digest
+from medserve.repository_check import not_plain
 from medserve.repository_digests import changed_files
 from medserve.v1 import manifest_pb2
 from training import gates, serving, stable, summary
@@ -42,6 +43,8 @@ def evaluate(job: Job, root: Path, version: int | None, *, say: Say) -> bool:
     if trial is not None and trial.limit is not None:
         say(f"version {number} is a trial, measured on {trial}: asking about those")
         data = data.limited(trial.limit)
+    if doubt := stable.doubt(folder, data, who=f"version {number}"):
+        say(doubt)
     (given,) = job.facts().inputs
 
     def ask(inputs: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
@@ -71,8 +74,9 @@ def report(job: Job, root: Path, version: int | None) -> Path:
 def publish(job: Job, source: Path, version: int | None, root: Path, *, against: int | None = None, is_compared: bool = True, say: Say) -> int:
     """Publishes a version of one repository into another, under the next number there, and returns that.
 
-    It is whole and as it was published, no trial, says all of itself, answers its golden inputs as it did, and isn't worse than version `against`
-    there, or the newest one there of the same data set where None, or nothing is published. Its report says where it was judged first.
+    It is whole and as it was published, no trial, says all of itself, shows what the job asks of figures today by those that it was published with,
+    answers its golden inputs as it did, and isn't worse than version `against` there, or the newest one there of the same data set where None, or
+    nothing is published. Its report says where it was judged first.
 
     Raises NotEarned, NotServed, RepositoryError or OSError.
     """
@@ -81,13 +85,14 @@ def publish(job: Job, source: Path, version: int | None, root: Path, *, against:
     number, folder = _found(job, source, version)
     manifest = read_manifest(folder)
     _require_publishable(job, number, folder, manifest, say)
+    judged = _of_figures(job, number, folder, manifest, say)
     asked = [gate for gate in job.gates if not isinstance(gate, gates.OF_FIGURES) or isinstance(gate, gates.NotWorse)]
     compared = gates.Evidence(not_compared=stable.NOT_ASKED_FOR)
     if is_compared:
         compared = _compared(job, folder, manifest, root, against=against, say=say)
 
     def write(staging: Path, new: int) -> None:
-        shutil.copytree(folder, staging, dirs_exist_ok=True)
+        _copy(folder, staging)
         manifest.version = new
         (staging / EXTRA / MANIFEST).write_text(json_format.MessageToJson(manifest, indent=2) + "\n", encoding="utf-8")
         write_sample = job.write_sample if gates.ask_gateway(asked) else None
@@ -97,12 +102,39 @@ def publish(job: Job, source: Path, version: int | None, root: Path, *, against:
         for verdict in verdicts:
             say(str(verdict))
         gates.require(verdicts)
-        _note(staging / EXTRA / REPORT, new, number, folder, verdicts)
+        _note(staging / EXTRA / REPORT, new, number, folder, [*judged, *verdicts])
 
     repository.prepare(root, job.name)
     new = repository.publish(root, job.name, write)
     say(f"published version {number} of {source} as version {new} in {root / job.name / str(new)}")
     return new
+
+
+def _of_figures(job: Job, number: int, folder: Path, manifest: manifest_pb2.ModelManifest, say: Say) -> list[gates.Verdict]:
+    """What the job asks of figures today, judged by those that the version was published with. Raises NotEarned.
+
+    An earlier release kept fewer of them: a gate that lacks its own is passed over then, and that is said.
+    """
+    asked = [job.floor, *(gate for gate in job.gates if isinstance(gate, gates.OF_FIGURES) and not isinstance(gate, gates.NotWorse))]
+    kept = summary.read(folder)
+    evidence = gates.Evidence(
+        figures={metric.name: gates.Measured(value=metric.value, lower=metric.lower, upper=metric.upper) for metric in manifest.metrics},
+        baseline={} if kept is None else {figure.name: gates.Measured.of(figure) for figure in kept.baseline},
+    )
+    of_earlier = kept is None or kept.for_gates is None
+    if kept is not None and kept.for_gates is not None:
+        more = kept.for_gates
+        evidence = replace(evidence, figures={**more.measured, **evidence.figures}, differences=more.differences, subgroups=more.groups())
+    verdicts = []
+    for verdict in gates.judge(asked, evidence):
+        if of_earlier and verdict.found is None:
+            say(f"gate {verdict.gate}: SKIPPED: version {number} was published by an earlier release, which kept no such figure")
+        else:
+            say(str(verdict))
+            verdicts.append(verdict)
+    if verdicts:
+        gates.require(verdicts)
+    return verdicts
 
 
 def _require_publishable(job: Job, number: int, folder: Path, manifest: manifest_pb2.ModelManifest, say: Say) -> None:
@@ -117,6 +149,20 @@ def _require_publishable(job: Job, number: int, folder: Path, manifest: manifest
         what = f"changed since then: {', '.join(changed)}" if changed else "its files have another digest than its manifest"
         message = f"{folder} isn't as it was published: {what}; take another version"
         raise RepositoryError(message)
+    if strange := not_plain(folder):
+        message = f"{strange[0]}: a version has files and folders, and nothing else; take another version"
+        raise RepositoryError(message)
+
+
+def _copy(folder: Path, staging: Path) -> None:
+    """Copies a version's files into an empty folder, up to the first that can't be: `shutil.copytree` goes on, and raises a list of all of them."""
+    for path in sorted(folder.rglob("*")):
+        copy = staging / path.relative_to(folder)
+        if path.is_dir():
+            copy.mkdir()
+        else:
+            with path.open("rb") as old, copy.open("xb") as new:
+                shutil.copyfileobj(old, new)
 
 
 def _compared(job: Job, folder: Path, manifest: manifest_pb2.ModelManifest, root: Path, *, against: int | None, say: Say) -> gates.Evidence:

@@ -96,7 +96,7 @@ def _run(job: Job, root: Path, trial: Trial, last: LastReport, say: Say) -> bool
         outcome = published_as(version, candidate.trial) if passed else "Nothing published: a gate was not passed."
         page = report(candidate, outcome=outcome, verdicts=verdicts, manifest=evidence.manifest, is_published=passed and candidate.trial is None)
         gates.require(verdicts)
-        summary.write(staging, summary_of(candidate, evidence.p50_seconds))
+        summary.write(staging, summary_of(candidate, evidence))
         (staging / EXTRA / REPORT).write_text(page, encoding="utf-8")
 
     try:

@@ -1,12 +1,14 @@
 """What a run measured, kept in the version that it made: `assets.extra/medserve_training.json`, and the table of all jobs from these."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
 from medserve.repository import EXTRA, RepositoryError, version_folder, versions
+from training import gates
 from training.evaluate import Figure
 
 FILE = "medserve_training.json"
@@ -37,6 +39,44 @@ class Shortened(msgspec.Struct, frozen=True, kw_only=True):
         return ", ".join(each for each in did if each)
 
 
+class ForGates(msgspec.Struct, frozen=True, kw_only=True):
+    """What gates ask for besides the figures and the baseline's: JSON has no infinity and no not-a-number, and neither passes a gate.
+
+    Attributes:
+        measured: other figures on held-out items, such as the calibration error, by name; without those that are no numbers.
+        differences: the figures less the baseline's on the same items, by name; without those that are no numbers.
+        subgroups: a figure's value, None where it is no number, and the items that it rests on: by figure, attribute and level.
+    """
+
+    measured: Mapping[str, gates.Measured]
+    differences: Mapping[str, gates.Measured]
+    subgroups: Mapping[str, Mapping[str, Mapping[str, tuple[float | None, int]]]]
+
+    @classmethod
+    def of(cls, evidence: gates.Evidence) -> Self:
+        """What is to be kept of what a candidate was judged by."""
+        return cls(
+            measured=_numbers(evidence.figures),
+            differences=_numbers(evidence.differences),
+            subgroups={
+                figure: {
+                    attribute: {level: (_number(group.value), group.items) for level, group in levels.items()} for attribute, levels in found.items()
+                }
+                for figure, found in evidence.subgroups.items()
+            },
+        )
+
+    def groups(self) -> dict[str, dict[str, dict[str, gates.Group]]]:
+        """The subgroups as a gate asks for them."""
+        return {
+            figure: {
+                attribute: {level: gates.Group(value=math.nan if value is None else value, items=items) for level, (value, items) in levels.items()}
+                for attribute, levels in found.items()
+            }
+            for figure, found in self.subgroups.items()
+        }
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """A run.
 
@@ -48,6 +88,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         training_seconds: to fit and measure, on the machine that did; what earlier processes spent on a fit that went on included.
         p50_seconds: the median latency on the embedded model server, one caller, one item.
         trial: what a trial did instead; None for a version that is none.
+        for_gates: what gates ask for besides the figures; None for a version of an earlier release.
     """
 
     job: str
@@ -59,6 +100,19 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     training_seconds: float
     p50_seconds: float
     trial: Shortened | None = None
+    for_gates: ForGates | None = None
+
+
+def _numbers(figures: Mapping[str, gates.Measured]) -> dict[str, gates.Measured]:
+    return {
+        name: gates.Measured(value=each.value, lower=_number(each.lower), upper=_number(each.upper))
+        for name, each in figures.items()
+        if math.isfinite(each.value)
+    }
+
+
+def _number(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def write(folder: Path, summary: Summary) -> None:
