@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from gateway.call import input_field
 from gateway.errors import InputFormNotAccepted, InputMissing, InputUnknown
 from gateway.item import DeclaredTensor, DicomObject, EncodedImage, InputData, Item, Record, TimeSeries
 from gateway.manifest import ImageInput, InputSpec, Manifest, RecordInput, TimeSeriesInput
@@ -88,10 +87,10 @@ class Preprocessor:
 
         Each has exactly the manifest's dtype and its shape, with free dimensions resolved. Raises an InputError, or TooManyElements.
         """
-        for name in item.inputs:
-            if name not in manifest.inputs:
-                message = f"the model has no such input: it takes {_listed(manifest)}"
-                raise InputUnknown(message, field=input_field(name))
+        if unknown := len(item.inputs.keys() - manifest.inputs.keys()):
+            # The names that came aren't repeated: one may be a patient's.
+            message = f"{unknown} of the request's inputs are unknown to the model: it takes {_listed(manifest)}"
+            raise InputUnknown(message, field="inputs")
         prepared = {name: self._prepare_input(spec, item.inputs.get(name)) for name, spec in manifest.inputs.items()}
         return Prepared(
             tensors={name: made for name, (made, _) in prepared.items()},

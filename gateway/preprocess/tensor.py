@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gateway.call import TensorDeclaration
 from gateway.errors import ContentSizeMismatch, DtypeMismatch, ShapeMismatch, ValueNotFinite
@@ -20,7 +22,7 @@ def prepare(spec: InputSpec, declared: DeclaredTensor, limits: InputLimits) -> T
     """
     tensor = declared_as(spec, declared, limits)
     if spec.dtype.is_floating:
-        require_finite(tensor, spec, field=f'inputs["{spec.name}"].tensor.content')
+        require_finite(tensor.array, spec, field=f'inputs["{spec.name}"].tensor.content')
     return tensor
 
 
@@ -76,13 +78,13 @@ def require_shape(shape: tuple[int, ...], spec: InputSpec, *, field: str) -> Non
         raise ShapeMismatch(message, field=field)
 
 
-def require_finite(tensor: Tensor, spec: InputSpec, *, field: str) -> None:
+def require_finite(values: NDArray[Any], spec: InputSpec, *, field: str) -> None:
     """Raises ValueNotFinite for an infinity, and for NaN unless it marks a missing value that the model fills in."""
     if spec.allows_missing:
-        if np.isinf(tensor.array).any():
+        if np.isinf(values).any():
             message = "a value is infinite: send a number, or NaN where a value is missing"
             raise ValueNotFinite(message, field=field)
-    elif not np.isfinite(tensor.array).all():
+    elif not np.isfinite(values).all():
         message = "a value is NaN or infinite, and the model takes numbers only: fill in or leave out what is missing"
         raise ValueNotFinite(message, field=field)
 

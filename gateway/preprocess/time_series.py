@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,18 +82,26 @@ def prepare(spec: InputSpec, series: TimeSeries, limits: InputLimits) -> tuple[T
         times = _times_of(series, field)
         samples = _samples_of(spec, medium, times, limits)
         came = _columns(channels, medium, conversions, len(times))
-        _require_sizes(came, spec, field)
+        _require_sizes(came, spec, medium, field)
         is_on_grid = not len(series.times_seconds) and math.isclose(
             series.sampling_frequency_hz, medium.sampling_frequency_hz, rel_tol=_FREQUENCY_TOLERANCE
         )
         is_as_it_is = is_on_grid and len(came) >= samples and not np.isnan(came).any()
         values = came[len(came) - samples :] if is_as_it_is else _resampled(medium, times, came, samples)
-        cautions = _checked(spec, medium, values, times, field)
+        if not spec.allows_missing and np.isnan(values).any():
+            _refuse_gap(medium, values, times, came, field)
+        cautions = _cautions_of(medium, values, times)
     # A value too large for the model's type becomes an infinity here, which is refused right below.
     with np.errstate(over="ignore"):
         tensor = Tensor.of(values.astype(spec.dtype.numpy, copy=False))
-    require_finite(tensor, spec, field=f"{field}.channels")
+    for column, channel in enumerate(medium.channels):
+        require_finite(tensor.array[:, column], spec, field=_values_field(field, channel))
     return tensor, cautions
+
+
+def _values_field(field: str, channel: ChannelSpec) -> str:
+    """Where a channel's values are in the request. The name is the manifest's, which the caller has repeated."""
+    return f'{field}.channels["{channel.name}"].values'
 
 
 def _columns(channels: dict[str, Channel], medium: TimeSeriesInput, conversions: list[Conversion], samples: int) -> NDArray[np.float64]:
@@ -123,10 +132,11 @@ def _samples_of(spec: InputSpec, medium: TimeSeriesInput, times: NDArray[np.floa
     return samples
 
 
-def _require_sizes(values: NDArray[np.float64], spec: InputSpec, field: str) -> None:
-    if (np.abs(values) > np.finfo(spec.dtype.numpy).max / _HEADROOM).any():
+def _require_sizes(values: NDArray[np.float64], spec: InputSpec, medium: TimeSeriesInput, field: str) -> None:
+    is_too_large = (np.abs(values) > np.finfo(spec.dtype.numpy).max / _HEADROOM).any(axis=0)
+    if is_too_large.any():
         message = "a value is infinite or too large for the model: send a number, or NaN where a value is missing"
-        raise ValueNotFinite(message, field=f"{field}.channels")
+        raise ValueNotFinite(message, field=_values_field(field, medium.channels[int(is_too_large.argmax())]))
 
 
 def _resampled(medium: TimeSeriesInput, times: NDArray[np.float64], came: NDArray[np.float64], samples: int) -> NDArray[np.float64]:
@@ -142,24 +152,41 @@ def _resampled(medium: TimeSeriesInput, times: NDArray[np.float64], came: NDArra
     return values
 
 
-def _checked(spec: InputSpec, medium: TimeSeriesInput, values: NDArray[np.float64], times: NDArray[np.float64], field: str) -> tuple[Caution, ...]:
-    """What there is to say of the resampled values. Raises GapTooLong where some are missing and the model needs all."""
+def _cautions_of(medium: TimeSeriesInput, values: NDArray[np.float64], times: NDArray[np.float64]) -> tuple[Caution, ...]:
+    """What there is to say of the resampled values."""
     samples, frequency_hz = len(values), medium.sampling_frequency_hz
-    missing = int(np.isnan(values).any(axis=1).sum())
-    if missing and not spec.allows_missing:
-        message = (
-            f"the series is too short, or a channel has no value for more than {medium.max_gap_seconds:g} s, so that it can't be brought to "
-            f"{frequency_hz:g} Hz{f' and {samples} samples' if spec.shape[0] >= 0 else ''}: send a longer series, or one without that gap"
-        )
-        raise GapTooLong(message, field=f"{field}.channels")
     cautions = []
     if resampling.samples_of(times, frequency_hz) > samples:
         message = f"The series is longer than the model reads: its latest {samples / frequency_hz:g} s were read."
         cautions.append(Caution(reason="SERIES_CUT", message=message))
+    missing = int(np.isnan(values).any(axis=1).sum())
     if missing:
         message = f"{missing} of {samples} samples lie in gaps that are too long to bridge, or outside of the series, and count as missing."
         cautions.append(Caution(reason="SERIES_GAPS", message=message))
     return tuple(cautions)
+
+
+def _refuse_gap(medium: TimeSeriesInput, values: NDArray[np.float64], times: NDArray[np.float64], came: NDArray[np.float64], field: str) -> Never:
+    """Raises GapTooLong, which says of the first channel that lacks a value where it does. `values` are on the model's grid, `came` at `times`."""
+    samples, frequency_hz = len(values), medium.sampling_frequency_hz
+    if resampling.samples_of(times, frequency_hz) < samples:
+        wanted = f"{samples} samples at {frequency_hz:g} Hz, {samples / frequency_hz:g} s"
+        message = f"the series is too short: the model takes {wanted}: send a longer one"
+        raise GapTooLong(message, field=f"{field}.channels")
+    column = int(np.isnan(values).any(axis=0).argmax())
+    is_there = ~np.isnan(came[:, column])
+    begin = times[-1] - (samples - 1) / frequency_hz + resampling.tolerance(times, frequency_hz)
+    if not is_there.any():
+        fault, wanted = "has no value", "send its values"
+    elif not is_there[-1]:
+        fault, wanted = "ends with a missing value", "send that value, or a series that ends before it"
+    elif times[is_there.argmax()] > begin:
+        fault, wanted = "begins with a missing value", "send that value, or a series that begins after it"
+    else:
+        fault, wanted = f"has no value for more than {medium.max_gap_seconds:g} s", "send a series without that gap"
+    channel = medium.channels[column]
+    message = f'channel "{channel.name}" {fault}, so that the series can\'t be brought to {frequency_hz:g} Hz: {wanted}'
+    raise GapTooLong(message, field=_values_field(field, channel))
 
 
 def _times_of(series: TimeSeries, field: str) -> NDArray[np.float64]:
@@ -214,9 +241,12 @@ def _require_channels(series: TimeSeries, medium: TimeSeriesInput, field: str) -
             # The names that came aren't repeated: a channel may have been named after a patient.
             message = f"a channel {fault}: the model takes each of {', '.join(channel.name for channel in medium.channels)} once"
             raise ChannelsMismatch(message, field=f"{field}.channels")
-    if len({len(channel.values) for channel in series.channels}) != 1:
-        message = "the channels differ in length: send as many values for each, NaN where one is missing"
-        raise ChannelsMismatch(message, field=f"{field}.channels")
+    lengths = {channel.name: len(channel.values) for channel in series.channels}
+    first, *others = medium.channels
+    for other in others:
+        if lengths[other.name] != lengths[first.name]:
+            message = f'channel "{other.name}" has not as many values as "{first.name}": send as many for each, NaN where one is missing'
+            raise ChannelsMismatch(message, field=_values_field(field, other))
 
 
 def _require_as_it_is(series: TimeSeries, medium: TimeSeriesInput, field: str) -> None:

@@ -81,6 +81,7 @@ LARGE = b"\x9a\x06\x80\x80\x80\x0c" + bytes(24 << 20)
 # Leaves that no case below meets, and why.
 ELSEWHERE = {
     "SHUTTING_DOWN": "needs a gateway that stops: test_server.py",
+    "MODEL_NOT_SERVED": "needs a model that is published and isn't listed: test_routing.py, e2e/test_rolling.py",
     "INTERNAL": "a defect of ours, which nothing from outside should be able to produce: test_boundary.py, test_fuzz.py",
 }
 
@@ -144,7 +145,7 @@ CASES = [
     # Which inputs.
     case("missing input", infer(), INVALID, "INPUT_MISSING", X, "send it as tensor"),
     case("input without a value", infer(x=input_pb2.Input()), INVALID, "INPUT_MISSING", X, "send it as tensor"),
-    case("unknown input", infer(**GOOD, y=numbers(1)), INVALID, "INPUT_UNKNOWN", 'inputs["y"]', "it takes x"),
+    case("unknown input", infer(**GOOD, y=numbers(1)), INVALID, "INPUT_UNKNOWN", "inputs", "it takes x"),
     case("unknown input named after a patient", infer(**named(PATIENT, numbers(1))), INVALID, "INPUT_UNKNOWN", "inputs", "it takes x"),
     case("another form", infer(x=image(png())), INVALID, "INPUT_FORM_NOT_ACCEPTED", f"{X}.image", "send it as tensor"),
     case("request id", infer(request_id=PATIENT), INVALID, "FIELD_INVALID", "context.request_id", "takes 1 to 128"),
@@ -201,7 +202,7 @@ CASES = [
     # Time series.
     case(
         "NaN in a series", infer("ecg", ecg=series(("I", "mV", [float("nan"), 0]), ECG[1])),
-        INVALID, "VALUE_NOT_FINITE", CHANNELS, "fill in or leave out",
+        INVALID, "VALUE_NOT_FINITE", f'{CHANNELS}["I"].values', "fill in or leave out",
     ),
     case("missing channel", infer("ecg", ecg=series(ECG[0])), INVALID, "CHANNELS_MISMATCH", CHANNELS, "takes each of I, II"),
     case(
@@ -222,7 +223,7 @@ CASES = [
     ),
     case(
         "a long gap", infer("bedside", x=series(("p", "mm[Hg]", [80, 81]), hz=0, times=(0, 9))),
-        INVALID, "GAP_TOO_LONG", f"{X}.time_series.channels", "without that gap",
+        INVALID, "GAP_TOO_LONG", f'{X}.time_series.channels["p"].values', "without that gap",
     ),
     case(
         "a grid of 10⁹ samples", infer("bedside", x=series(("p", "mm[Hg]", [80, 81]), hz=0, times=(0, MANY))),

@@ -88,5 +88,5 @@ def test_the_leaf_is_raised(reason: str) -> None:
         Preprocessor(InputLimits(max_elements=1000, max_pixels=10_000_000)).prepare(manifest, Item(inputs=inputs()))
 
     assert caught.value.reason == reason
-    assert caught.value.field.startswith("inputs[")
+    assert caught.value.field.startswith("inputs[" if reason != "INPUT_UNKNOWN" else "inputs")
     assert caught.value.message

@@ -19,6 +19,7 @@ from gateway.reading import Caution
 from gateway.tensor import DType
 
 NAN = math.nan
+VALUES = 'channels["p"].values'
 
 
 def spec(*, samples: int = -1, hz: float = 2, gap: float = 3, allows_missing: bool = False) -> InputSpec:
@@ -76,10 +77,10 @@ def test_what_is_missing_is_not_a_number_where_the_model_fills_it_in() -> None:
 @pytest.mark.parametrize(
     ("asked", "arguments", "error", "field"),
     [
-        (spec(gap=1), {"values": [0, 1], "times": [0, 2]}, GapTooLong, "channels"),
+        (spec(gap=1), {"values": [0, 1], "times": [0, 2]}, GapTooLong, VALUES),
         (spec(samples=9), {"values": [0, 1], "hz": 2}, GapTooLong, "channels"),
-        (spec(), {"values": [NAN, NAN], "hz": 2}, GapTooLong, "channels"),
-        (spec(), {"values": [0, NAN], "hz": 2}, GapTooLong, "channels"),
+        (spec(), {"values": [NAN, NAN], "hz": 2}, GapTooLong, VALUES),
+        (spec(), {"values": [0, NAN], "hz": 2}, GapTooLong, VALUES),
         (spec(), {"values": [0, 1], "times": [0, 0]}, TimesInvalid, "times_seconds"),
         (spec(), {"values": [0, 1], "times": [1, 0]}, TimesInvalid, "times_seconds"),
         (spec(), {"values": [0, 1], "times": [0, NAN]}, TimesInvalid, "times_seconds"),
@@ -92,8 +93,8 @@ def test_what_is_missing_is_not_a_number_where_the_model_fills_it_in() -> None:
         (spec(), {"values": [0, 1], "hz": 5e-324}, SamplingFrequencyMismatch, "sampling_frequency_hz"),
         (spec(samples=2), {"values": [0, 1], "hz": 1e-12}, SamplingFrequencyMismatch, "sampling_frequency_hz"),
         (spec(), {"values": [], "hz": 2}, ShapeMismatch, "channels"),
-        (spec(), {"values": [0, math.inf], "hz": 1}, ValueNotFinite, "channels"),
-        (spec(), {"values": [0, 1e308], "hz": 1}, ValueNotFinite, "channels"),
+        (spec(), {"values": [0, math.inf], "hz": 1}, ValueNotFinite, VALUES),
+        (spec(), {"values": [0, 1e308], "hz": 1}, ValueNotFinite, VALUES),
         (spec(gap=1e10), {"values": [0, 1], "times": [0, 1e10]}, TooManyElements, "times_seconds"),
         (spec(gap=1e10), {"values": [0, 1], "hz": 1e-9}, TooManyElements, "times_seconds"),
     ],
@@ -103,6 +104,33 @@ def test_refuses(asked: InputSpec, arguments: dict[str, Any], error: type[Medser
         run(asked, **arguments)
 
     assert caught.value.field == f'inputs["x"].time_series.{field}'
+
+
+@pytest.mark.parametrize(
+    ("values", "times", "samples", "said"),
+    [
+        ([0, 1, NAN], (), -1, 'channel "q" ends with a missing value'),
+        ([NAN, 1, 2], (), -1, 'channel "q" begins with a missing value'),
+        ([NAN, 1, 2, 3, 4, NAN], (), -1, 'channel "q" ends with a missing value'),
+        ([NAN, NAN, 2, 3], (), 3, 'channel "q" begins with a missing value'),
+        ([NAN, NAN], (), -1, 'channel "q" has no value'),
+        ([0, 1, 2], (0, 9, 10), -1, 'channel "p" has no value for more than 3 s'),
+        ([0, *[NAN] * 9, 1], (), -1, 'channel "q" has no value for more than 3 s'),
+        ([0, *[NAN] * 9, 1], (), 4, 'channel "q" has no value for more than 3 s'),
+        ([0, 1, 2], (), 9, "the series is too short: the model takes 9 samples at 2 Hz, 4.5 s"),
+    ],
+)
+def test_a_gap_is_told_by_its_channel_and_its_kind(values: list[float], times: tuple[float, ...], samples: int, said: str) -> None:
+    channels = tuple(ChannelSpec(name=name, unit="1") for name in "pq")
+    medium = TimeSeriesInput(channels=channels, sampling_frequency_hz=2, max_gap_seconds=3)
+    asked = InputSpec(name="x", dtype=DType.FLOAT64, shape=(samples, 2), medium=medium)
+    whole = Channel(name="p", unit="1", values=[1.0] * len(values))
+    series = TimeSeries(channels=(Channel(name="q", unit="1", values=values), whole), sampling_frequency_hz=0 if times else 2, times_seconds=times)
+
+    with pytest.raises(GapTooLong) as caught:
+        prepare(asked, series, InputLimits(max_elements=1000, max_pixels=1))
+
+    assert caught.value.message.startswith(said)
 
 
 def test_a_model_that_resamples_nothing_takes_no_times() -> None:
