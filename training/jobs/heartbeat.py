@@ -70,7 +70,7 @@ def _facts(display_name: str) -> manifest_pb2.ModelManifest:
                 name="series",
                 data_type=tensor_pb2.DATA_TYPE_FLOAT32,
                 shape=[SAMPLES, 1],
-                description="One heartbeat, stretched to 140 samples of one lead, with the unit 1 whatever it was: the model scales each beat. [samples, 1]",
+                description="One heartbeat of one lead, stretched to 140 samples, with the unit 1 whatever it was: the model scales it. [samples, 1]",
                 time_series=manifest_input_pb2.TimeSeriesInput(channels=[manifest_input_pb2.ChannelSpec(name=_CHANNEL, unit="1")]),
             )
         ],
