@@ -114,15 +114,10 @@ class Record:
     def from_json(cls, content: bytes | str) -> Self:
         """Reads `{"features": {"creatinine": {"value": 1.2, "unit": "mg/dL"}, "score": 3, "sex": "female", "weight": null}}`.
 
-        Raises ValueError, which names the place, for anything else.
+        Raises ValueError, which names the feature as the document has it and never a value, for anything else.
         """
         document = _decoded(content, _RecordDocument, "a record")
-        return cls(
-            {
-                name: Quantity(feature.value, feature.unit) if isinstance(feature, _QuantityDocument) else feature
-                for name, feature in document.features.items()
-            }
-        )
+        return cls({name: _feature_of(name, feature) for name, feature in document.features.items()})
 
     @classmethod
     def read(cls, path: str | PathLike[str]) -> Self:
@@ -148,7 +143,20 @@ class _QuantityDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 
 class _RecordDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    features: dict[str, _QuantityDocument | float | str | None]
+    # One by one: msgspec says of a fault below a key that it is at `features[...]`.
+    features: dict[str, msgspec.Raw]
+
+
+_FEATURE: msgspec.json.Decoder[_QuantityDocument | float | str | None] = msgspec.json.Decoder(_QuantityDocument | float | str | None)
+
+
+def _feature_of(name: str, content: msgspec.Raw) -> Quantity | float | str | None:
+    try:
+        feature = _FEATURE.decode(content)
+    except msgspec.DecodeError as error:
+        message = f"not a record: feature {json.dumps(name, ensure_ascii=False)}: {error}"
+        raise ValueError(message) from None
+    return Quantity(feature.value, feature.unit) if isinstance(feature, _QuantityDocument) else feature
 
 
 Document = TypeVar("Document")

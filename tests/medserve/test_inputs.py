@@ -102,6 +102,24 @@ def test_what_is_no_record_says_where(text: str) -> None:
         Record.from_json(text.encode("latin-1"))
 
 
+@pytest.mark.parametrize(
+    ("feature", "said"),
+    [
+        ('{"value": "61"}', r"Expected `float`, got `str` - at `\$\.value`"),
+        ('{"value": 61, "unti": "a"}', "unknown field `unti`"),
+        ('{"unit": "a"}', "missing required field `value`"),
+        ("[61]", "got `array`"),
+        ("true", "got `bool`"),
+        ("1e999", "out of range"),
+    ],
+)
+def test_what_is_wrong_with_a_feature_is_told_with_its_name_and_without_its_value(feature: str, said: str) -> None:
+    with pytest.raises(ValueError, match=f'not a record: feature "age": .*{said}') as caught:
+        Record.from_json(f'{{"features": {{"sex": "f", "age": {feature}}}}}')
+
+    assert "61" not in str(caught.value)
+
+
 @pytest.mark.parametrize("value", [True, [1], b"female", {"value": 1}])
 def test_a_feature_of_another_type_is_refused(value: Any) -> None:
     with pytest.raises(TypeError, match='inputs\\["x"\\]: feature "sex" is a'):
