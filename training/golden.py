@@ -2,11 +2,11 @@
 
 `assets.extra/medserve_golden_predictions` is a TFRecord file of `tensorflow.serving.PredictionLog`, the format of the warm-up file beside it
 (tensorflow/serving/g3doc/saved_model_warmup.md): one record for each item, a `predict_log` with the request for that item alone and its response. So
-whoever serves the version, on whatever machine, can ask it again and compare. The items are real, held out, and spread evenly over the held-out set.
-They stand where the weights stand: who may read the one may read the other.
+whoever serves the version, on whatever machine, can ask it again and compare. The items are real: held-out ones, spread evenly over the held-out set,
+and where these are few, validation and training items. They stand where the weights stand: who may read the one may read the other.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ MOST_ITEMS = 1000
 _FRAME_BYTES = 16
 # A repository is copied and its versions are hashed: the golden predictions of large images are fewer.
 MOST_BYTES = 64 << 20
+
+# Items besides the held-out ones are added up to here: a thousand long series would be more of a version than its weights.
+_MOST_BYTES_WITH_OTHERS = 16 << 20
 
 Tensors = Mapping[str, NDArray[Any]]
 """Arrays [items, …] of the same items, by the signature's alias."""
@@ -70,6 +73,20 @@ class Parity:
 def spread(items: int, *, most: int = MOST_ITEMS) -> NDArray[np.int64]:
     """[min(items, most)] the indices of items that are spread evenly over `items`, each once, in order."""
     return np.arange(items) if items <= most else np.floor(np.arange(most) * (items / most)).astype(np.int64)
+
+
+def chosen(held_out: NDArray[Any], others: Sequence[NDArray[Any]], *, most: int = MOST_ITEMS) -> NDArray[Any]:
+    """[items, …] the inputs to be golden: `spread` over the held-out ones; where they are fewer than `most`, over `others`, [items, …] each, as well.
+
+    Others are left out where all would take more than 16 MiB, or where they are of another shape.
+    """
+    taken = [held_out[spread(len(held_out), most=most)]]
+    room = min(most, _MOST_BYTES_WITH_OTHERS // max(1, held_out[:1].nbytes))
+    for part in others:
+        left = room - sum(map(len, taken))
+        if left > 0 and part.shape[1:] == held_out.shape[1:]:
+            taken.append(part[spread(len(part), most=left)])
+    return np.concatenate(taken)
 
 
 def write_golden(file: Path, golden: Golden, *, model: str, signature_name: str, most_items: int = MOST_ITEMS, most_bytes: int = MOST_BYTES) -> int:

@@ -86,7 +86,7 @@ def _run(job: Job, root: Path, trial: Trial, last: LastReport, say: Say) -> bool
         nonlocal page
         evidence = _stage(candidate, staging, version, asked)
         mine = network.predicted(candidate.trained.model, data.held_out.inputs) if beside.answers else {}
-        evidence = beside.beside(evidence, mine, job.task, data.held_out)
+        evidence = beside.beside(evidence, mine, job.task, data.held_out, asked=asked)
         verdicts = gates.judge(asked, evidence)
         for verdict in verdicts:
             say(str(verdict))
@@ -178,7 +178,7 @@ def _stage(candidate: Candidate, folder: Path, version: int, asked: Sequence[gat
 
     job, data, trained = candidate.job, candidate.data, candidate.trained
     manifest = export(folder, version, job=job, trained=trained, data=data, is_trial=candidate.trial is not None)
-    inputs = data.held_out.inputs[golden.spread(len(data.held_out))]
+    inputs = golden.chosen(data.held_out.inputs, [data.validation.inputs, data.training.inputs])
     # One by one, as they are asked for when served: kernels add in another order for a batch, which shows in the sixth decimal.
     outputs = trained.model.predict(inputs, batch_size=1, verbose=0)
     predictions = golden.Golden(inputs={manifest.inputs[0].name: inputs}, outputs=outputs)

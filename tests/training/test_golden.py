@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
-from training.golden import Golden, compare, read_golden, spread, write_golden
+from training.golden import Golden, chosen, compare, read_golden, spread, write_golden
 
 
 def _golden(items: int = 12) -> Golden:
@@ -62,13 +62,36 @@ def test_items_are_spread_over_all_that_there_are(tmp_path: Path) -> None:
 
 @given(items=st.integers(0, 5000), most=st.integers(1, 1000))
 def test_spread_names_each_item_once_and_reaches_both_ends(items: int, most: int) -> None:
-    chosen = spread(items, most=most)
+    rows = spread(items, most=most)
 
-    assert len(chosen) == min(items, most)
-    assert (np.diff(chosen) >= 1).all()
+    assert len(rows) == min(items, most)
+    assert (np.diff(rows) >= 1).all()
     if items:
-        assert chosen[0] == 0
-        assert items - 1 - chosen[-1] <= items / most
+        assert rows[0] == 0
+        assert items - 1 - rows[-1] <= items / most
+
+
+@pytest.mark.parametrize(
+    ("item_bytes", "most", "parts"),
+    [
+        pytest.param(8, 1000, [100, 20, 80], id="all that there are"),
+        pytest.param(8, 110, [100, 10, 0], id="as many as are asked for"),
+        pytest.param(8, 60, [60, 0, 0], id="enough held-out ones"),
+        pytest.param(160 << 10, 1000, [100, 2, 0], id="large ones only as far as there is room"),
+        pytest.param(1 << 20, 1000, [100, 0, 0], id="held-out ones whatever room they take"),
+    ],
+)
+def test_golden_inputs_are_held_out_ones_and_then_others(item_bytes: int, most: int, parts: list[int]) -> None:
+    held_out, *others = (np.full((items, item_bytes), part, np.uint8) for part, items in enumerate((100, 20, 80)))
+
+    inputs = chosen(held_out, others, most=most)
+
+    assert np.bincount(inputs[:, 0], minlength=3).tolist() == parts
+    assert (np.diff(inputs[:, 0].astype(int)) >= 0).all()
+
+
+def test_items_of_another_shape_are_no_golden_inputs_beside_the_held_out_ones() -> None:
+    assert chosen(np.zeros((5, 8, 1)), [np.zeros((5, 9, 1)), np.zeros((5, 8, 1))]).shape == (10, 8, 1)
 
 
 def test_the_file_stays_within_its_bound(tmp_path: Path) -> None:

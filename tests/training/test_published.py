@@ -97,10 +97,13 @@ def test_a_version_that_there_is_not_is_named(tmp_path: Path, version: int | Non
 
 def test_a_version_is_published_into_another_repository_under_its_next_number(repository: Path, tmp_path: Path) -> None:
     said: list[str] = []
-    first = published.publish(replace(JOB, gates=USUAL), repository, 1, tmp_path, say=said.append)
-    second = published.publish(AGAINST_STABLE, repository, 1, tmp_path, say=said.append)
+    copied(repository, tmp_path)
 
-    assert (first, second) == (1, 2)
+    assert (
+        published.publish(replace(AGAINST_STABLE, gates=(*AGAINST_STABLE.gates, AnswersThroughGateway())), repository, 1, tmp_path, say=said.append)
+        == 2
+    )
+
     mine, theirs = (read_version(root / "tumour" / str(number)).manifest for root, number in ((repository, 1), (tmp_path, 2)))
     assert (theirs.version, theirs.weights_digest) == (2, mine.weights_digest)
     assert theirs.inputs == mine.inputs

@@ -132,16 +132,17 @@ def test_a_version_has_the_report_that_it_was_published_by(published: tuple[Path
     assert page == (published[0].parent / LAST_REPORT).read_text()
 
 
-def test_the_golden_answers_are_those_of_every_held_out_item(published: tuple[Path, list[str]]) -> None:
-    golden = read_golden(published[0] / EXTRA / GOLDEN)
+def test_the_golden_answers_are_those_of_every_item_the_held_out_ones_first(published: tuple[Path, list[str]]) -> None:
+    golden, data = read_golden(published[0] / EXTRA / GOLDEN), _load_points()
 
-    assert np.array_equal(golden.inputs["points"], _load_points().held_out.inputs)
-    assert golden.outputs["probabilities"].sum(axis=1) == pytest.approx([1] * 100, abs=1e-6)
+    assert np.array_equal(golden.inputs["points"], np.concatenate([part.inputs for part in (data.held_out, data.validation, data.training)]))
+    assert golden.outputs["probabilities"].sum(axis=1) == pytest.approx([1] * 200, abs=1e-6)
+    assert any(line.startswith("gate train-to-serve parity: passed: the greatest difference of 200 golden inputs is ") for line in published[1])
 
 
 def test_what_has_not_earned_it_is_published_nowhere_and_the_report_says_why(tmp_path: Path) -> None:
     said: list[str] = []
-    asked = (Latency(most_seconds=1e-9), TrainToServe(least_items=101), AnswersThroughGateway(), ManifestComplete())
+    asked = (Latency(most_seconds=1e-9), TrainToServe(least_items=201), AnswersThroughGateway(), ManifestComplete())
     job = replace(POINTS, gates=asked, facts=lambda: manifest_pb2.ModelManifest.FromString(_of_space_and_without_a_use()))
 
     assert not run(job, tmp_path, Trial(), say=said.append)
