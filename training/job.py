@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from medserve.repository import RepositoryError, require_name
 from medserve.v1 import manifest_pb2
 from training.dataset import Dataset
-from training.gates import AnswersThroughGateway, Floor, Gate, Latency, ManifestComplete, TrainToServe
+from training.gates import AnswersThroughGateway, Floor, Gate, Latency, ManifestComplete, NotWorse, TrainToServe
 from training.quality.table import Table
 from training.tasks.task import Task
 
@@ -50,12 +50,19 @@ class Job:
     write_sample: Callable[[Path, str, NDArray[Any]], Path]
 
     def __post_init__(self) -> None:
-        """Raises ValueError where the name is no model's, or a job on another set is one of another model, or has sets of its own."""
+        """Raises ValueError where the name is no model's, a job on another set is one of another model or has sets of its own, or a gate can't be.
+
+        Versions of this task can't be held against each other by what it asks for.
+        """
         try:
             require_name(self.name)
         except RepositoryError as error:
             message = f"name: {error}"
             raise ValueError(message) from None
+        for gate in self.gates:
+            if isinstance(gate, NotWorse) and gate.figure not in self.task.compared_by:
+                message = f"gates: {gate.name}: versions are held against each other by {', '.join(sorted(self.task.compared_by))}"
+                raise ValueError(message)
         for data, other in self.sets.items():
             if other.name != self.name or other.sets:
                 message = f"sets: {data}: the job {self.name}, without sets of its own"

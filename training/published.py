@@ -183,7 +183,7 @@ def _compared(job: Job, folder: Path, manifest: manifest_pb2.ModelManifest, root
     say(f"asking this version and version {stable_number} there")
     mine = stable.answered(job, folder, manifest.version, data, say=say)
     theirs = stable.Stable(version=stable_number, doubt=doubt, answers=stable.answered(job, stable_folder, stable_number, data, say=say))
-    return theirs.beside(gates.Evidence(), mine, job.task, data.held_out)
+    return theirs.beside(gates.Evidence(), mine, job.task, data.held_out, asked=job.gates)
 
 
 def _data_of(job: Job, manifest: manifest_pb2.ModelManifest) -> Dataset:

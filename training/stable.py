@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from medserve.repository import RepositoryError, read_manifest, version_folder, versions
 from training import gates, golden, serving
 from training.dataset import Dataset, Part
+from training.evidence import resampling
 from training.job import Job
-from training.tasks.task import Task
+from training.tasks.task import Task, by_patient
 
 Say = Callable[[str], None]
 # Thousands of heartbeats take a recurrent network a minute, one by one.
@@ -37,15 +38,22 @@ class Stable:
     doubt: str = ""
     answers: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
-    def beside(self, evidence: gates.Evidence, candidate: Mapping[str, NDArray[Any]], task: Task, held_out: Part) -> gates.Evidence:
-        """What is known of a candidate, with its answers' scores beside these."""
+    def beside(
+        self, evidence: gates.Evidence, candidate: Mapping[str, NDArray[Any]], task: Task, held_out: Part, *, asked: Sequence[gates.Gate]
+    ) -> gates.Evidence:
+        """What is known of a candidate, with its answers beside these by the figures that are asked for."""
+        figures = {gate.figure for gate in asked if isinstance(gate, gates.NotWorse)}
         mine, theirs = (task.scores(answers, held_out) for answers in (candidate, self.answers))
         same = bool(self.answers) and golden.compare(self.answers, candidate).difference <= _SAME
-        paired = {
-            name: gates.Scores(candidate=mine[name], stable=scores, groups=held_out.patients, same_answers=same)
-            for name, scores in theirs.items()
-            if name in mine
+        paired: dict[str, gates.Scores | gates.Resamples] = {
+            name: gates.Scores(candidate=mine[name], stable=theirs[name], groups=held_out.patients, same_answers=same)
+            for name in figures & mine.keys() & theirs.keys()
         }
+        if more := figures - paired.keys():
+            mine_of, theirs_of = (task.statistics(answers, held_out) for answers in (candidate, self.answers))
+            for name in more & mine_of.keys() & theirs_of.keys():
+                resamples = resampling.paired(mine_of[name], theirs_of[name], by_patient(held_out, task.seed))
+                paired[name] = replace(resamples, same_answers=same)
         return replace(evidence, stable_version=self.version, not_compared=self.why_none, doubt=self.doubt, paired=paired)
 
 

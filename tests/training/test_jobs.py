@@ -19,6 +19,7 @@ from medserve.inputs import to_input
 from medserve.v1 import manifest_pb2, tensor_pb2
 from training.dataset import Dataset
 from training.fitting.plan import Plan
+from training.gates import NotWorse
 from training.job import Job
 from training.jobs import JOBS
 from training.tasks import network
@@ -111,6 +112,14 @@ def test_a_job_on_another_of_its_sets_is_of_the_same_model() -> None:
 def test_a_job_whose_name_would_lead_out_of_its_folder_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"^name: .* is no model's name"):
         dataclasses.replace(JOBS["digits"], name=name, sets={})
+
+
+def test_a_job_with_a_gate_that_its_task_cannot_answer_is_refused_when_it_is_declared() -> None:
+    digits = JOBS["digits"]
+
+    with pytest.raises(ValueError, match=r"gates: auroc not worse than stable: versions are held against each other by accuracy, macro_f1$"):
+        dataclasses.replace(digits, gates=(NotWorse(figure="auroc", margin=0.01),))
+    assert dataclasses.replace(JOBS["tumour"], gates=(NotWorse(figure="auroc", margin=0.01),)).gates
 
 
 @every_network

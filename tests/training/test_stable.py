@@ -28,7 +28,7 @@ SAID = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.7, 0.3]], np.float32)
 class _Task:
     """What a task has that nothing was learnt by."""
 
-    scores = Classification.scores
+    scores, statistics, seed = Classification.scores, Classification.statistics, 1
 
 
 TASK: Any = _Task()
@@ -69,14 +69,14 @@ def test_one_that_may_know_what_is_held_out_now_is_not_compared(repository: Path
 
     assert found.version is None
     assert found.why_none.startswith("version 1 was fitted to other items, or to another cut of them, and may know some that are held out now")
-    verdict = NotWorse(figure="accuracy", margin=0.1).judge(found.beside(Evidence(), {}, TASK, POINTS))
+    verdict = NotWorse(figure="accuracy", margin=0.1).judge(found.beside(Evidence(), {}, TASK, POINTS, asked=JOB.gates))
     assert verdict.outcome == "not compared"
 
 
 def test_one_that_somebody_asks_for_is_compared_with_that_doubt(repository: Path) -> None:
     found = stable.found(JOB, repository, moved(DATA), 1, say=lambda _: None)
 
-    evidence = found.beside(Evidence(), {PROBABILITIES: SAID}, TASK, POINTS)
+    evidence = found.beside(Evidence(), {PROBABILITIES: SAID}, TASK, POINTS, asked=JOB.gates)
     verdict = NotWorse(figure="accuracy", margin=0.1).judge(evidence)
     assert (verdict.outcome, verdict.reason.split("; ")[-1]) == ("passed", found.doubt)
     assert "may know some" in found.doubt
@@ -105,8 +105,27 @@ def test_a_version_isnt_held_against_one_of_another_repository_where_it_may_know
     ],
 )
 def test_the_same_answers_are_those_of_every_output_within_rounding(answers: Mapping[str, Any], *, same: bool) -> None:
-    evidence = Stable(version=1, answers={PROBABILITIES: SAID}).beside(Evidence(), answers, TASK, POINTS)
+    evidence = Stable(version=1, answers={PROBABILITIES: SAID}).beside(Evidence(), answers, TASK, POINTS, asked=JOB.gates)
 
     paired: Any = evidence.paired["accuracy"]
     assert paired.candidate.tolist() == paired.stable.tolist()
     assert paired.same_answers is same
+
+
+@pytest.mark.parametrize("figure", ["auroc", "macro_f1"])
+def test_a_figure_that_is_no_mean_of_scores_is_held_against_stable_on_the_same_resamples(figure: str) -> None:
+    random = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 150)
+    part = Part(inputs=np.zeros((300, 1)), targets=labels)
+    of_cases = np.column_stack([labels + random.normal(0, spread, 300) for spread in (0.5, 0.5, 3.0)])
+    good, alike, bad = (np.column_stack([1 - column, column]) for column in (1 / (1 + np.exp(-4 * (of_cases - 0.5)))).T)
+    gate = NotWorse(figure=figure, margin=0.1)
+
+    def judged(candidate: Any) -> Any:
+        evidence = Stable(version=1, answers={PROBABILITIES: good}).beside(Evidence(), {PROBABILITIES: candidate}, TASK, part, asked=[gate])
+        return gate.judge(evidence)
+
+    assert judged(alike).passed
+    assert not judged(bad).passed
+    assert judged(bad).found < -0.1
+    assert judged(good).passed

@@ -104,6 +104,7 @@ MORTALITY = Job(
         Ceiling(figure="calibration_error", most=0.06),
         SubgroupGap(figure=f"auroc_{HORIZON_DAYS}d", most=0.15, least_items=100),
         NotWorse(figure="integrated_brier", margin=0.005, higher_is_better=False),
+        NotWorse(figure="auroc_180d", margin=0.02),
         *USUAL,
     ),
     table=TABLE,

@@ -85,6 +85,7 @@ TUMOUR = Job(
         Ceiling(figure="ece", most=0.06),
         Floor(figure="conformal_coverage", least=0.95, bound="upper"),
         NotWorse(figure="accuracy", margin=0.05),
+        NotWorse(figure="auroc", margin=0.01),
         *USUAL,
     ),
     table=TABLE,

@@ -35,13 +35,14 @@ class LeftOut:
 class Ledger:
     """Of each item 13 bytes: a hash of its inputs, one of its label, and its part. While equal ones are looked for, it takes as much again."""
 
-    def __init__(self, records: int, *, looks_for_copies: bool) -> None:
-        """Room for so many items; for nothing but how many there are, where nobody looks for copies."""
+    def __init__(self, records: int, *, looks_for_copies: bool, classes: int | None = None) -> None:
+        """Room for so many items; for nothing but how many there are, where nobody looks for copies. `classes` is how many are known."""
         room = records if looks_for_copies else 0
         self._looks = looks_for_copies
         self._keys, self._labels, self._parts = np.empty(room, np.uint64), np.empty(room, np.uint32), np.empty(room, np.int8)
-        self._negative: list[NDArray[np.int64]] = []
-        self._negative_of: list[NDArray[np.int8]] = []
+        self._last_class = np.iinfo(np.int64).max if classes is None else classes - 1
+        # Items of no class, and of which part they are.
+        self._without_class: list[tuple[NDArray[np.int64], NDArray[np.int8], Reason]] = []
         # How many items each shard of each source has, in the order in which they were read.
         self._counts: dict[tuple[int, int], int] = {}
         self._count = 0
@@ -51,15 +52,15 @@ class Ledger:
         return self._count
 
     def add(self, block: Block, inputs: str, targets: Sequence[str]) -> NDArray[np.int64]:
-        """Takes a block in, and returns its items' numbers. A class below 0 is none."""
+        """Takes a block in, and returns its items' numbers. A class below 0 is none, nor is one beyond the last."""
         found = count(block.items)
         items = np.arange(self._count, self._count + found)
         labels = [block.items[name] for name in targets]
         if len(labels) == 1 and labels[0].dtype.kind == "i":
-            is_negative = (labels[0].reshape(found, -1) < 0).any(axis=1) & (block.parts >= 0)
-            if is_negative.any():
-                self._negative.append(items[is_negative])
-                self._negative_of.append(block.parts[is_negative])
+            flat = labels[0].reshape(found, -1)
+            for is_wrong, reason in ((flat < 0, Reason.BELOW_MINIMUM), (flat > self._last_class, Reason.ABOVE_MAXIMUM)):
+                if (wrong := is_wrong.any(axis=1) & (block.parts >= 0)).any():
+                    self._without_class.append((items[wrong], block.parts[wrong], reason))
         if self._looks:
             rows = slice(self._count, self._count + found)
             values = block.items[inputs]
@@ -75,15 +76,15 @@ class Ledger:
         return items
 
     def left_out(self) -> LeftOut:
-        """Items with a class below 0; and, of the others, those that equal others, as `quality.arrays` has it of items in memory.
+        """Items of no class; and, of the others, those that equal others, as `quality.arrays` has it of items in memory.
 
         None of those that are equal and have other labels is used, for nobody knows which is right. Of those with one label the first that is held
         out stays; or, where none is, the first to validate; or else the first to train on.
         """
         none = np.zeros(0, np.int64)
-        negative = np.concatenate([none, *self._negative])
-        found = [(negative, np.concatenate([np.zeros(0, np.int8), *self._negative_of]), [Reason.BELOW_MINIMUM] * len(negative))]
-        items = self._not_alone(negative) if self._looks else none
+        found = [(none, np.zeros(0, np.int8), list[Reason]())]
+        found += [(items, parts, [reason] * len(items)) for items, parts, reason in self._without_class]
+        items = self._not_alone(np.concatenate([items for items, *_ in found])) if self._looks else none
         if len(items):
             # Equal ones beside each other, and those that stay first.
             items = items[np.lexsort((items, -self._parts[items], self._keys[items]))]

@@ -34,6 +34,7 @@ _LOOK_AT = {
     Reason.ALSO_HELD_OUT: "is it what is held out, or may items repeat?",
     Reason.CONFLICTING_LABEL: "were files joined that contradict each other, or may items repeat?",
     Reason.BELOW_MINIMUM: "are classes coded otherwise?",
+    Reason.ABOVE_MAXIMUM: "are classes coded otherwise?",
 }
 
 
@@ -46,11 +47,13 @@ class Roles:
         targets: the labels; or a structured type whose fields are arrays, such as `time_days` and `event`, for tasks that learn more than one number.
         attributes: arrays to look at subgroups by: texts, with no bounds, of which an empty one is unknown; or numbers such as ages, with the bounds
             between their levels (`evidence.subgroups.banded`).
+        classes: how many there are, where the targets are classes counted from 0: an item of another one is at fault. None: only one below 0 is.
     """
 
     inputs: str
     targets: str | np.dtype[Any]
     attributes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    classes: int | None = None
 
     @property
     def learnt(self) -> str | tuple[str, ...]:
@@ -101,7 +104,7 @@ def streamed_dataset(
             the share that may not be taken at all. Of what is left when it is more, nobody knows whether it is like the rest.
         may_repeat: whether items with equal inputs may be of different patients, as in a table of a few coarse columns. Nobody looks for copies then.
         seed: of what is drawn.
-        cache: a folder for a copy of the set, as large as its decoded items: then its files are read and decoded once, and not in each epoch.
+        cache: a folder for a copy of the set, IDs included, as large as its decoded items: its files are read and decoded once, not in each epoch.
 
     Raises ValueError where an argument isn't as above, Refused where more is at fault or a part has no items, Leak where a patient is in two parts,
     and OSError.
@@ -147,7 +150,7 @@ class _Reading:
             files = [files_of(source.shards()) for _, source in parts.sources]
             self._records = sum(shard.records for _, source in parts.sources for shard in source.shards())
         self._files, self._files_lost = (sum(each) for each in zip(*files, strict=True))
-        self._ledger = Ledger(self._records, looks_for_copies=not may_repeat)
+        self._ledger = Ledger(self._records, looks_for_copies=not may_repeat, classes=roles.classes)
         self._left_out = self._ledger.left_out()
         whose = {} if parts.patients is None else {_PATIENTS: Spec(dtype="int64")}
         self.reservoirs: dict[Name, Reservoir] = {}
@@ -190,14 +193,14 @@ class _Reading:
             raise Leak(told + self._such_as(first))
 
     def leave_out_copies(self, most: float) -> None:
-        """Takes items out of all parts that equal others, or whose class is below 0. Raises Refused where more than this share of a part is one."""
+        """Takes items out of all parts that equal others, or are of no class. Raises Refused where more than this share of a part is one."""
         left = self._left_out = self._ledger.left_out()
         if not len(left.items):
             return
         listed = left.items[:_LISTED]
         faults = []
         for (source, file, row), reason in zip(self._ledger.where(listed, self.parts), left.reasons, strict=False):
-            is_label = reason in {Reason.CONFLICTING_LABEL, Reason.BELOW_MINIMUM}
+            is_label = reason in {Reason.CONFLICTING_LABEL, Reason.BELOW_MINIMUM, Reason.ABOVE_MAXIMUM}
             learnt = self._roles.learnt
             column = (learnt if isinstance(learnt, str) else ", ".join(learnt)) if is_label else None if row else self._roles.inputs
             faults.append(_in_part(self.parts.sources[source][0], Fault(file=file, row=row, column=column, reason=reason)))

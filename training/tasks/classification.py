@@ -15,6 +15,7 @@ from training.calibration import Method
 from training.evaluate import Figure
 from training.evidence import conformal, decision_curve, robustness, subgroups
 from training.evidence.isotonic import Isotonic
+from training.evidence.resampling import Statistic
 from training.evidence.robustness import Perturbation
 from training.fitting.fit import Fitted
 from training.fitting.plan import Plan
@@ -91,10 +92,24 @@ class Classification:
         codes = list(self.classes)
         return [f"label-{codes[target]}" for target in targets]
 
+    @property
+    def compared_by(self) -> frozenset[str]:
+        """Accuracy and macro F1; of two classes, also the areas and Brier's score."""
+        of_two = {"auroc", "average_precision", "brier"} if len(self.classes) == 2 else set()  # noqa: PLR2004
+        return frozenset({"accuracy", "macro_f1"} | of_two)
+
     def scores(self, outputs: Mapping[str, NDArray[Any]], part: "Part") -> dict[str, NDArray[Any]]:
-        """1 for what is right."""
+        """1 for what is right; of two classes, also the squared error of the second's probability."""
         said = outputs.get(PROBABILITIES)
-        return {} if said is None else {"accuracy": (said.argmax(axis=1) == part.targets).astype(np.float64)}
+        if said is None:
+            return {}
+        found = {"accuracy": (said.argmax(axis=1) == part.targets).astype(np.float64)}
+        return found if said.shape[1] != 2 else found | {"brier": (said[:, 1].astype(np.float64) - (part.targets == 1)) ** 2}  # noqa: PLR2004
+
+    def statistics(self, outputs: Mapping[str, NDArray[Any]], part: "Part") -> dict[str, Statistic]:
+        """Macro F1 and, of two classes, the areas."""
+        said = outputs.get(PROBABILITIES)
+        return {} if said is None else classification_figures.statistics(said, part.targets)
 
     def fit(self, training: "Part", validation: "Part", bench: Bench) -> Fitted:
         """The network by the plan, before it is calibrated."""

@@ -67,6 +67,16 @@ class Said:
         return youden(is_case, scores) if self.wanted_sensitivity is None else for_sensitivity(is_case, scores, wanted=self.wanted_sensitivity)
 
 
+def statistics(probabilities: NDArray[Any], labels: NDArray[np.int64]) -> dict[str, resampling.Statistic]:
+    """The figures that are no mean of scores, by name, of some of the items: macro F1 and, of two classes, both areas."""
+    found = {"macro_f1": _f1(probabilities, labels)}
+    if probabilities.shape[1] != 2:  # noqa: PLR2004 - of two classes
+        return found
+    of_two = {"auroc": discrimination.area, "average_precision": discrimination.average_precision}
+    is_case, scores = labels == 1, probabilities[:, 1].astype(np.float64)
+    return found | {name: discrimination.on(statistic, is_case, scores) for name, statistic in of_two.items()}
+
+
 def _of_all_classes(probabilities: NDArray[Any], part: "Part", seed: int) -> list[Figure]:
     labels = part.targets
     if part.patients is None:

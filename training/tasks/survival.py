@@ -13,7 +13,7 @@ from training.baseline import Hazards
 from training.evaluate import Figure
 from training.evidence import kaplan_meier, novelty, recalibration, resampling, robustness, subgroups, survival, survival_decision
 from training.evidence.recalibration import Method, Recalibration
-from training.evidence.resampling import Bootstrap
+from training.evidence.resampling import Bootstrap, Statistic
 from training.evidence.robustness import Perturbation
 from training.evidence.survival import Curves, Followed
 from training.fitting.fit import Fitted
@@ -98,14 +98,22 @@ class Survival:
 
     def scores(self, outputs: Mapping[str, NDArray[Any]], part: "Part") -> dict[str, NDArray[Any]]:
         """Brier's scores at the horizon and integrated."""
-        said = outputs.get(SURVIVAL)
-        if said is None or said.shape != (len(part), len(self.edges_days) - 1):
+        if not self._knows(outputs, part):
             return {}
-        curves, followed = Curves(edges_days=np.array(self.edges_days[1:]), survival=said.astype(np.float64)), _followed(part)
+        curves, followed = self._read(outputs), _followed(part)
         return {
             f"brier_{self.horizon_days:g}d": survival.brier_scores(followed, curves, self.horizon_days),
             "integrated_brier": survival.integrated_brier_scores(followed, curves),
         }
+
+    def statistics(self, outputs: Mapping[str, NDArray[Any]], part: "Part") -> dict[str, Statistic]:
+        """The area at the horizon."""
+        return {self._auroc: survival.area_at(_followed(part), self._read(outputs), self.horizon_days)} if self._knows(outputs, part) else {}
+
+    @property
+    def compared_by(self) -> frozenset[str]:
+        """The area and Brier's score at the horizon, and Brier's integrated."""
+        return frozenset({self._auroc, f"brier_{self.horizon_days:g}d", "integrated_brier"})
 
     def fit(self, training: "Part", validation: "Part", bench: Bench) -> Fitted:
         """The network by the plan, before it is calibrated."""
@@ -192,6 +200,10 @@ class Survival:
             groups=data.validation.patients,
             seed=self.seed,
         )
+
+    def _knows(self, outputs: Mapping[str, NDArray[Any]], part: "Part") -> bool:
+        said = outputs.get(SURVIVAL)
+        return said is not None and said.shape == (len(part), len(self.edges_days) - 1)
 
     def _read(self, said: Mapping[str, NDArray[Any]], name: str = SURVIVAL) -> Curves:
         return Curves(edges_days=np.array(self.edges_days[1:]), survival=said[name].astype(np.float64))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from medserve.v1 import manifest_output_pb2
 from training.evaluate import Figure
-from training.evidence.resampling import Bootstrap
+from training.evidence.resampling import Bootstrap, Statistic
 from training.gates.evidence import Group, Measured
 from training.report.page import Section
 
@@ -89,6 +89,13 @@ class Task(Protocol):
 
     def scores(self, outputs: Mapping[str, NDArray[Any]], part: "Part") -> dict[str, NDArray[Any]]:
         """What each item of the part scores, [items], by the name of the figure that is the mean of it; nothing for outputs that it doesn't know."""
+
+    def statistics(self, outputs: Mapping[str, NDArray[Any]], part: "Part") -> dict[str, Statistic]:
+        """Figures that are no mean of scores, such as an area, by name, of some of the part's rows; nothing for outputs that it doesn't know."""
+
+    @property
+    def compared_by(self) -> frozenset[str]:
+        """The names in `scores` and `statistics`: what two versions can be held against each other by."""
 
     def evaluate(self, ask: Ask, data: "Dataset") -> list[Figure]:
         """The figures of a model on held-out items, as `train` gives them; `ask` has the model's outputs for inputs, by name."""

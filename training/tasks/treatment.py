@@ -12,6 +12,7 @@ from medserve.v1 import coding_pb2, manifest_output_pb2, tensor_pb2
 from training.dataset import Sample
 from training.evaluate import Figure
 from training.evidence import novelty, robustness, simulated_trial, subgroups, treatment
+from training.evidence.resampling import Statistic
 from training.evidence.robustness import Perturbation
 from training.evidence.subgroups import Level
 from training.evidence.treatment import PolicyValue, Scored
@@ -86,6 +87,12 @@ class Treatment:
         features = self.recipe.fit(self.columns, part.inputs, part.targets["outcome"], seed=self.seed)
         worth = self._trial(features, part).scores[np.arange(len(part)), self._best(said)]
         return {"policy_value": -worth if self.lower_is_better else worth}
+
+    def statistics(self, outputs: Mapping[str, NDArray[Any]], part: "Part") -> dict[str, Statistic]:  # noqa: ARG002 - a task's
+        """None: a policy's value is a mean of scores."""
+        return {}
+
+    compared_by = frozenset({"policy_value"})
 
     def train(self, data: "Dataset", bench: Bench) -> Trained:
         """Learns from training patients, and values its choices on held-out ones. Raises ValueError for a sample: its learners read no stream."""

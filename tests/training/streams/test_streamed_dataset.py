@@ -279,13 +279,14 @@ def test_a_folder_without_a_good_image_is_refused_in_a_line_that_can_be_read(tmp
         made(ByPatient(source=images, patients=Patients(array="file")), inputs="image", targets="image")
 
 
-def test_a_class_below_0_is_left_out_with_its_record(tmp_path: Path) -> None:
-    parts = ByPatient(source=folder(tmp_path / "a", rows(range(60), {17: -1})), patients=PATIENT, validation=0.2, held_out=0.3)
+@pytest.mark.parametrize(("label", "reason"), [(-1, "below minimum"), (2, "above maximum")])
+def test_an_item_of_no_class_is_left_out_with_its_record(tmp_path: Path, label: int, reason: str) -> None:
+    parts = ByPatient(source=folder(tmp_path / "a", rows(range(60), {17: label})), patients=PATIENT, validation=0.2, held_out=0.3)
 
-    data = made(parts)
+    data = made(parts, classes=2)
 
     assert 17 not in set.union(*rows_of(data))
-    assert faults_of(data) == [("below minimum", "label", "0.csv", "1", "18")]
+    assert faults_of(data) == [(reason, "label", "0.csv", "1", "18")]
 
 
 @pytest.mark.parametrize("is_copied", [False, True])
