@@ -45,18 +45,6 @@ def test_run_tells_how_it_goes_publishes_and_says_nothing_else(command: Any, tmp
     assert read_version(tmp_path / "digits" / "1").manifest.version == 1
 
 
-def test_run_publishes_nothing_below_the_floor_and_says_what_to_do(command: Any, tmp_path: Path) -> None:
-    done = command("run", "digits", "--repository", tmp_path, *TRIAL, "--floor", "1")
-
-    assert (done.returncode, done.stderr) == (1, "")
-    assert re.search(
-        r"^digits: nothing published: held-out accuracy 0\.\d{4} is below the floor of 1\.0; "
-        r"leave out --epochs and --limit$",
-        done.stdout.splitlines()[-1],
-    )
-    assert publish.versions(tmp_path, "digits") == []
-
-
 def test_run_on_a_full_disk_says_so_and_leaves_nothing_half_written(command: Any, tmp_path: Path) -> None:
     def small_files() -> None:
         # A limit on the size of a file refuses the write as a full disk does; Python ignores the signal that comes with it.
@@ -191,6 +179,12 @@ def test_a_job_whose_declaration_fails_is_told_by_its_place_alone(main: Any, mon
     assert re.fullmatch(r"python -m training: ValueError at training/__main__.py:\d+; `python -m training --traceback …` shows all of it, .*\n", said)
     with pytest.raises(ValueError, match="69"):
         main("--traceback", "list")
+
+
+def test_a_run_that_publishes_nothing_ends_with_1(main: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(__main__, "run", lambda *_, **__: False)
+
+    assert main("run", "digits", "--repository", tmp_path) == (1, "")
 
 
 def test_the_table_of_no_repository_is_refused(main: Any, tmp_path: Path) -> None:

@@ -167,13 +167,21 @@ def _of_space_and_without_a_use() -> bytes:
     return facts.SerializeToString()
 
 
-def test_a_run_below_the_floor_leaves_a_report_and_sends_nobody_after_options_that_werent_given(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("trial", "remedy"),
+    [
+        (Trial(floor=1.0), "look at the data and the schedule"),
+        (Trial(floor=1.0, epochs=1, limit=40), "leave out --epochs and --limit"),
+    ],
+)
+def test_a_run_below_the_floor_leaves_a_report_and_sends_nobody_after_options_that_werent_given(tmp_path: Path, trial: Trial, remedy: str) -> None:
     said: list[str] = []
 
-    assert not run(POINTS, tmp_path, Trial(floor=1.0), say=said.append)
+    assert not run(POINTS, tmp_path, trial, say=said.append)
 
-    assert any(line.endswith("is below the floor of 1.0; look at the data and the schedule") for line in said)
+    assert re.fullmatch(rf"nothing published: held-out accuracy 0\.\d{{4}} is below the floor of 1\.0; {remedy}", said[-1])
     assert "below the floor of 1.0" in (tmp_path / "points" / LAST_REPORT).read_text()
+    assert publish.versions(tmp_path, "points") == []
 
 
 def test_a_run_that_was_broken_off_goes_on_where_it_was_and_comes_to_the_same_model(tmp_path: Path, published: tuple[Path, list[str]]) -> None:
