@@ -19,6 +19,19 @@ COMMANDS = "'list', 'run', 'evaluate', 'report', 'publish', 'search', 'drift', '
 TRIAL = ("--epochs", "1", "--limit", "100")
 
 
+@pytest.fixture
+def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., tuple[int, str]]]:
+    """Runs a command in this process; its exit status and its standard error."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments: str | Path) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["training", *map(str, arguments)])
+        return __main__.main(), capsys.readouterr().err
+
+    yield run
+    signal.signal(signal.SIGTERM, before)
+
+
 def test_list_names_every_job_with_a_sentence(command: Any) -> None:
     done = command("list")
 
@@ -98,12 +111,14 @@ def test_ctrl_c_ends_a_run_with_a_word_and_publishes_nothing(tmp_path: Path) -> 
     ],
 )
 def test_a_command_that_cant_be_meant_is_refused_with_a_word_on_each_argument(
-    command: Any, tmp_path: Path, arguments: tuple[str, ...], why: str
+    main: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: tuple[str, ...], why: str
 ) -> None:
-    done = command(*(str(tmp_path / "R") if argument == "R" else argument for argument in arguments))
+    with pytest.raises(SystemExit) as ended:
+        main(*(str(tmp_path / "R") if argument == "R" else argument for argument in arguments))
 
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines()[-1].endswith(f"error: {why}")
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (2, "")
+    assert said.err.splitlines()[-1].endswith(f"error: {why}")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -117,26 +132,13 @@ def test_a_command_that_cant_be_meant_is_refused_with_a_word_on_each_argument(
         pytest.param("/sys/medserve", id="no permission"),
     ],
 )
-def test_a_folder_that_cant_be_written_to_is_refused_at_once(command: Any, tmp_path: Path, arguments: tuple[str, ...], folder: str) -> None:
+def test_a_folder_that_cant_be_written_to_is_refused_at_once(main: Any, tmp_path: Path, arguments: tuple[str, ...], folder: str) -> None:
     (tmp_path / "file").touch()
 
-    done = command(*arguments, folder.replace("FILE", str(tmp_path / "file")))
+    ended, said = main(*arguments, folder.replace("FILE", str(tmp_path / "file")))
 
-    assert (done.returncode, done.stdout) == (2, "")
-    assert re.fullmatch(r"python -m training: [A-Z][a-z -]+: /.*; give a folder that can be written to and has room\n", done.stderr)
-
-
-@pytest.fixture
-def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., tuple[int, str]]]:
-    """Runs a command in this process; its exit status and its standard error."""
-    before = signal.getsignal(signal.SIGTERM)
-
-    def run(*arguments: str | Path) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["training", *map(str, arguments)])
-        return __main__.main(), capsys.readouterr().err
-
-    yield run
-    signal.signal(signal.SIGTERM, before)
+    assert ended == 2
+    assert re.fullmatch(r"python -m training: [A-Z][a-z -]+: /.*; give a folder that can be written to and has room\n", said)
 
 
 @pytest.mark.parametrize(
