@@ -71,7 +71,9 @@ LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version
 lock: $(READY)  ## Resolve the versions anew: one lock for all, and one for each extra that is installed alone
 	$(LOCK) --upgrade --all-extras --group dev -o requirements/dev.lock
 	$(LOCK) --constraint requirements/dev.lock -o requirements/client.lock
-	for extra in gateway modelserver training; do $(LOCK) --constraint requirements/dev.lock --extra $$extra -o requirements/$$extra.lock || exit 1; done
+	for extra in gateway modelserver; do $(LOCK) --constraint requirements/dev.lock --extra $$extra -o requirements/$$extra.lock || exit 1; done
+	@# A run asks a version through both servers before it publishes it.
+	$(LOCK) --constraint requirements/dev.lock --extra training --extra gateway --extra modelserver -o requirements/training.lock
 
 clean:  ## Remove the environment and everything that was made by running (models, keys, certificates, audit)
 	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -80,7 +80,7 @@ class Report:
         found = [f"“{section.title}” shows {section.of_single_items}" for section in every if section.of_single_items]
         # Who signs, signs for a version.
         if self.signatures:
-            found.append("the version's golden predictions and warm-up requests hold inputs of held-out items")
+            found.append("the version's golden predictions and warm-up requests hold inputs of single items")
         return f"To be handled as the data itself is: {'; '.join(found)}." if found else ""
 
 
