@@ -10,6 +10,7 @@ import msgspec
 from medserve.repository import EXTRA, RepositoryError, version_folder, versions
 from training import gates
 from training.evaluate import Figure
+from training.report.figures import verdict
 
 FILE = "medserve_training.json"
 
@@ -142,14 +143,14 @@ def newest(repository: Path, job: str) -> tuple[int, Summary] | None:
 
 
 def table(repository: Path, jobs: Sequence[str]) -> str:
-    """A row of Markdown for each job: what its newest version showed, what the baseline did, and what it cost.
+    """A row of Markdown for each job: what its newest version showed, what the baseline did, which of both is ahead, and what it cost.
 
     Raises RepositoryError where there is no such repository or a file in it is damaged, OSError.
     """
     if not repository.is_dir():
         message = f"{repository}: there is no such repository"
         raise RepositoryError(message)
-    rows: list[tuple[Any, ...]] = [("job", "held out", "baseline", "parameters", "to train", "p50 served"), ("---",) * 6]
+    rows: list[tuple[Any, ...]] = [("job", "held out", "baseline (how the model is beside it)", "parameters", "to train", "p50 served"), ("---",) * 6]
     for job in jobs:
         found = newest(repository, job)
         if found is None:
@@ -160,13 +161,21 @@ def table(repository: Path, jobs: Sequence[str]) -> str:
             (
                 f"`{job}` version {version}" + (f"<br>a TRIAL: {summary.trial}" if summary.trial else ""),
                 "<br>".join(_with_interval(figure) for figure in summary.figures),
-                f"{summary.baseline_name}:<br>" + "<br>".join(f"{figure.name} {figure.value:.4g}" for figure in summary.baseline),
+                f"{summary.baseline_name}:<br>" + "<br>".join(_beside(figure, summary) for figure in summary.baseline),
                 f"{summary.parameters:,}",
                 f"{summary.training_seconds:.0f} s",
                 f"{summary.p50_seconds * 1000:.1f} ms",
             )
         )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _beside(baseline: Figure, summary: Summary) -> str:
+    """A baseline's figure, and how the model does beside it on the same items, where that is known."""
+    found = None if summary.for_gates is None else summary.for_gates.differences.get(baseline.name)
+    if found is None or found.lower is None or found.upper is None:
+        return f"{baseline.name} {baseline.value:.4g}"
+    return f"{baseline.name} {baseline.value:.4g} ({verdict(baseline.name, found.lower, found.upper)})"
 
 
 def _with_interval(figure: Figure) -> str:

@@ -36,7 +36,10 @@ def figures(
             "of that interval. Not told apart: 0 is in it; these items don't show which is better, nor that both are equal."
         )
         columns += ["difference", "the model is"]
-        rows = [[*row, with_interval(each, sign="+"), _verdict(mine, each)] for row, mine, each in zip(rows, model, differences, strict=True)]
+        rows = [
+            [*row, with_interval(each, sign="+"), verdict(mine.name, each.lower, each.upper)]
+            for row, mine, each in zip(rows, model, differences, strict=True)
+        ]
     return Section(title="How well", text=tuple(text), table=table(columns, rows), beneath=explained(figure.name for figure in model))
 
 
@@ -64,11 +67,12 @@ def method(figure: Figure) -> str:
     return _METHODS.get(figure.interval_method, figure.interval_method)
 
 
-def _verdict(figure: Figure, difference: Figure) -> str:
-    if difference.lower == difference.upper == 0:
+def verdict(name: str, lower: float, upper: float) -> str:
+    """What the interval of a figure's difference says of the model: ahead, behind, not told apart, or the same."""
+    if lower == upper == 0:
         return "the same on these items"
-    if difference.lower <= 0 <= difference.upper:
+    if lower <= 0 <= upper:
         return "not told apart"
-    found = glossary.meaning(figure.name)
+    found = glossary.meaning(name)
     below, above = _WORDS.get(found.better if found is not None else "", ("lower", "higher"))
-    return above if difference.lower > 0 else below
+    return above if lower > 0 else below
