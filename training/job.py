@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from medserve.repository import RepositoryError, require_name
 from medserve.v1 import manifest_pb2
 from training.dataset import Dataset
-from training.gates import AnswersThroughGateway, Floor, Gate, Latency, ManifestComplete, NotWorse, TrainToServe
+from training.gates import AnswersThroughGateway, Floor, Gate, Latency, ManifestComplete, NotWorse, SubgroupGap, TrainToServe
 from training.quality.table import Table
 from training.tasks.task import Task
 
@@ -52,7 +52,7 @@ class Job:
     def __post_init__(self) -> None:
         """Raises ValueError where the name is no model's, a job on another set is one of another model or has sets of its own, or a gate can't be.
 
-        Versions of this task can't be held against each other by what it asks for.
+        Versions, or subgroups, can't be held against each other by what it asks for in this task.
         """
         try:
             require_name(self.name)
@@ -62,6 +62,9 @@ class Job:
         for gate in self.gates:
             if isinstance(gate, NotWorse) and gate.figure not in self.task.compared_by:
                 message = f"gates: {gate.name}: versions are held against each other by {', '.join(sorted(self.task.compared_by))}"
+                raise ValueError(message)
+            if isinstance(gate, SubgroupGap) and gate.figure != self.task.told_by_group:
+                message = f"gates: {gate.name}: subgroups are looked at by {self.task.told_by_group}"
                 raise ValueError(message)
         for data, other in self.sets.items():
             if other.name != self.name or other.sets:

@@ -19,7 +19,7 @@ from medserve.inputs import to_input
 from medserve.v1 import manifest_pb2, tensor_pb2
 from training.dataset import Dataset
 from training.fitting.plan import Plan
-from training.gates import NotWorse
+from training.gates import NotWorse, SubgroupGap
 from training.job import Job
 from training.jobs import JOBS
 from training.tasks import network
@@ -119,6 +119,8 @@ def test_a_job_with_a_gate_that_its_task_cannot_answer_is_refused_when_it_is_dec
 
     with pytest.raises(ValueError, match=r"gates: auroc not worse than stable: versions are held against each other by accuracy, macro_f1$"):
         dataclasses.replace(digits, gates=(NotWorse(figure="auroc", margin=0.01),))
+    with pytest.raises(ValueError, match=r"gates: auroc gap between subgroups: subgroups are looked at by accuracy$"):
+        dataclasses.replace(digits, gates=(SubgroupGap(figure="auroc", most=0.1),))
     assert dataclasses.replace(JOBS["tumour"], gates=(NotWorse(figure="auroc", margin=0.01),)).gates
 
 

@@ -92,6 +92,8 @@ class Classification:
         codes = list(self.classes)
         return [f"label-{codes[target]}" for target in targets]
 
+    told_by_group = "accuracy"
+
     @property
     def compared_by(self) -> frozenset[str]:
         """Accuracy and macro F1; of two classes, also the areas and Brier's score."""
@@ -165,7 +167,7 @@ class Classification:
             differences=tuple(said.differences(theirs, data, seed=self.seed)),
             sections=sections,
             measured={"ece": Measured(value=error), "conformal_coverage": Measured.of(coverage[0])},
-            subgroups={"accuracy": subgroups.for_gates(levels)},
+            subgroups={self.told_by_group: subgroups.for_gates(levels)},
             limits=evidence_report.limits(levels, worse, told),
         )
 

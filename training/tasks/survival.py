@@ -111,6 +111,11 @@ class Survival:
         return {self._auroc: survival.area_at(_followed(part), self._read(outputs), self.horizon_days)} if self._knows(outputs, part) else {}
 
     @property
+    def told_by_group(self) -> str:
+        """The area at the horizon."""
+        return self._auroc
+
+    @property
     def compared_by(self) -> frozenset[str]:
         """The area and Brier's score at the horizon, and Brier's integrated."""
         return frozenset({self._auroc, f"brier_{self.horizon_days:g}d", "integrated_brier"})
@@ -173,7 +178,7 @@ class Survival:
             differences=tuple(survival.differences(followed, curves, theirs, self.horizon_days, bootstrap)),
             sections=sections,
             measured={"calibration_error": Measured(value=error), **{figure.name: Measured.of(figure) for figure in acting.figures}},
-            subgroups={self._auroc: subgroups.for_gates(levels)},
+            subgroups={self.told_by_group: subgroups.for_gates(levels)},
             limits=evidence_report.limits(levels, worse, told),
         )
 

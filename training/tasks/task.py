@@ -97,6 +97,10 @@ class Task(Protocol):
     def compared_by(self) -> frozenset[str]:
         """The names in `scores` and `statistics`: what two versions can be held against each other by."""
 
+    @property
+    def told_by_group(self) -> str:
+        """The figure that subgroups are looked at by."""
+
     def evaluate(self, ask: Ask, data: "Dataset") -> list[Figure]:
         """The figures of a model on held-out items, as `train` gives them; `ask` has the model's outputs for inputs, by name."""
 

@@ -94,6 +94,11 @@ class Treatment:
 
     compared_by = frozenset({"policy_value"})
 
+    @property
+    def told_by_group(self) -> str:
+        """What is gained over the reference for everybody."""
+        return f"gain_over_{next(iter(self.options.values()))}"
+
     def train(self, data: "Dataset", bench: Bench) -> Trained:
         """Learns from training patients, and values its choices on held-out ones. Raises ValueError for a sample: its learners read no stream."""
         if isinstance(data.training, Sample):
@@ -135,7 +140,7 @@ class Treatment:
         for figure in coverage.values():
             bench.say(f"simulated {figure}")
         told = novelty_output.told(model, threshold, data, bench, seed=self.seed, other_items=self.other_items)
-        levels, worse = self._by_level(trial, value, chosen, data), self._robustness(model, trial, data)
+        levels, worse = self._by_level(trial, chosen, data), self._robustness(model, trial, data)
         sections = (
             report.policy(value, dict(zip(trial.options, np.bincount(chosen, minlength=len(trial.options)).tolist(), strict=True))),
             *evidence_report.by_level(levels),
@@ -154,7 +159,7 @@ class Treatment:
             differences=(difference, replace(difference, name=f"{figures[1].name}_difference")),
             sections=sections,
             measured={"average_effect_miss": Measured(value=miss), **{name: Measured.of(figure) for name, figure in coverage.items()}},
-            subgroups={value.gains[reference].name: subgroups.for_gates(levels)},
+            subgroups={self.told_by_group: subgroups.for_gates(levels)},
             limits=evidence_report.limits(levels, worse, told),
         )
 
@@ -198,11 +203,12 @@ class Treatment:
         reference = next(iter(self.options.values()))
         return [value.policy, value.gains[reference]]
 
-    def _by_level(self, trial: Scored, value: PolicyValue, chosen: NDArray[np.int64], data: "Dataset") -> list[Level]:
+    def _by_level(self, trial: Scored, chosen: NDArray[np.int64], data: "Dataset") -> list[Level]:
         """What the choice gains over the reference, in each subgroup."""
         gain = trial.scores[np.arange(len(chosen)), chosen] - trial.scores[:, 0]
-        name = value.gains[trial.options[0]].name
-        return subgroups.by_level(name, lambda rows: float(gain[rows].mean()), data.held_out.attributes, by_patient(data.held_out, self.seed))
+        return subgroups.by_level(
+            self.told_by_group, lambda rows: float(gain[rows].mean()), data.held_out.attributes, by_patient(data.held_out, self.seed)
+        )
 
     def _robustness(self, model: "keras.Model", trial: Scored, data: "Dataset") -> list[robustness.Robustness]:
         """What the choice is worth when it is made by worse records."""
