@@ -301,7 +301,7 @@ def questions(draw: st.DrawFn, signature: Signature, *, rows: int | None = None)
 
 
 PROPERTY = hypothesis.settings(
-    max_examples=200, deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large],
+    max_examples=200, suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large],
 )  # fmt: skip
 
 

@@ -345,7 +345,7 @@ def _still_answers(server: Any) -> None:
 _NO_SHRINKING = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
 
 
-@hypothesis.settings(max_examples=ROUNDS, deadline=None, derandomize=True, phases=_NO_SHRINKING, suppress_health_check=list(hypothesis.HealthCheck))
+@hypothesis.settings(max_examples=ROUNDS, phases=_NO_SHRINKING, suppress_health_check=list(hypothesis.HealthCheck))
 @hypothesis.given(made=st.randoms(use_true_random=True))
 def test_malformed_requests_are_refused_and_hurt_nobody(server: Any, signatures: tuple[Path, Signatures], made: random.Random) -> None:
     sent = [_request(made, signatures[1]) for _ in range(REQUESTS)]

@@ -44,7 +44,7 @@ def test_macro_f1_is_the_mean_over_the_classes_worked_out_by_hand() -> None:
     assert macro.value == pytest.approx((2 / 3 + 4 / 5 + 0) / 3)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(pairs=_PAIRS)
 def test_macro_f1_equals_scikit_learns_over_the_classes_that_are_there(pairs: NDArray[np.int64]) -> None:
     labels, predicted = pairs[:, 0], pairs[:, 1]
@@ -54,7 +54,7 @@ def test_macro_f1_equals_scikit_learns_over_the_classes_that_are_there(pairs: ND
     assert macro.value == pytest.approx(f1_score(labels, predicted, labels=sorted(set(labels.tolist())), average="macro", zero_division=0.0))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(pairs=_PAIRS)
 def test_every_interval_lies_within_0_and_1_and_the_accuracys_holds_its_value(pairs: NDArray[np.int64]) -> None:
     figures = _figures(pairs[:, 0], pairs[:, 1])

@@ -385,7 +385,7 @@ def test_trials_that_half_of_the_others_were_better_than_are_given_up_early_and_
 LOSSES = st.lists(st.floats(0, 10), min_size=1, max_size=8)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(LOSSES, max_size=9), LOSSES)
 def test_a_trial_is_given_up_where_optunas_median_pruner_would(before: list[list[float]], own: list[float]) -> None:
     epochs = 20

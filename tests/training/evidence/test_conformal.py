@@ -25,7 +25,7 @@ def drawn(seed: int, items: int = 400) -> Items:
     return (raised / raised.sum(axis=1, keepdims=True)).astype(np.float32), labels
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.tuples(st.integers(0, 10), st.booleans()), min_size=1, max_size=40),
     st.sampled_from([0.5, 0.8, 0.9, 0.95]),
@@ -105,7 +105,7 @@ def test_too_few_items_exclude_nothing() -> None:
     assert sets.of(np.array([[0.0, 1.0]])).all()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.floats(-100, 100), min_size=20, max_size=60), st.sampled_from([0.5, 0.8, 0.9]))
 def test_the_interval_is_crepes(residuals: list[float], level: float) -> None:
     outcome = np.array(residuals)

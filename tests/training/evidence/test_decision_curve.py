@@ -21,7 +21,7 @@ def held_out() -> Items:
     return random.random(1000) < probabilities, probabilities
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 20)), min_size=2, max_size=40), st.integers(0, 100))
 def test_net_benefit_is_counted_as_vickers_and_elkin_do(rows: list[tuple[bool, int]], seed: int) -> None:
     is_case, probabilities = np.array([row[0] for row in rows]), np.array([row[1] / 20 for row in rows])

@@ -37,7 +37,7 @@ def drawn(seed: int, items: int = 200) -> Items:
 TRUTH = 0.7602
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(scored)
 def test_the_area_is_scikit_learns_with_ties(rows: list[tuple[bool, int]]) -> None:
     is_case, scores = (np.array(column) for column in zip(*rows, strict=True))
@@ -45,7 +45,7 @@ def test_the_area_is_scikit_learns_with_ties(rows: list[tuple[bool, int]]) -> No
     assert d.area(is_case, scores) == pytest.approx(roc_auc_score(is_case, scores))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(scored)
 def test_delongs_variance_is_the_slow_formula_pair_by_pair(rows: list[tuple[bool, int]]) -> None:
     is_case, scores = (np.array(column) for column in zip(*rows, strict=True))

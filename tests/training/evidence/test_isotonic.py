@@ -36,7 +36,7 @@ def ends(levels: NDArray[Any]) -> tuple[float, float]:
     return 1 / (never + 2) if never else 0.0, 1 - 1 / (always + 2) if always else 1.0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=1, max_size=50), st.integers(0, 1000))
 def test_the_layer_is_scikit_learns_curve(rows: list[tuple[int, bool]], seed: int) -> None:
     said = np.array([row[0] / 20 for row in rows], np.float32)
@@ -107,7 +107,7 @@ def test_centred_curves_hold_as_well_and_are_far_less_steep(classes: int) -> Non
     assert np.asarray(centred.as_layer()(said)) == pytest.approx(centred.apply(said), abs=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=1, max_size=50))
 def test_a_centred_curve_goes_through_the_middle_of_each_pool(rows: list[tuple[int, bool]]) -> None:
     said, is_it = np.array([row[0] / 20 for row in rows]), np.array([int(row[1]) for row in rows])

@@ -48,7 +48,7 @@ def test_with_classes_it_is_the_distance_to_the_nearest_of_their_means(tumours: 
     assert found == pytest.approx(np.minimum(*each), rel=1e-9)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(2, 30), st.integers(1, 8), st.integers(1, 3), st.integers(0, 1000))
 def test_the_layer_says_what_numpy_does(items: int, features: int, classes: int, seed: int) -> None:
     random = np.random.default_rng(seed)
@@ -113,7 +113,7 @@ def test_a_held_out_half_isnt_told_from_the_other(tumours: tuple[NDArray[Any], N
     assert area.lower < 0.5 < area.upper
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=50), st.sampled_from([0.5, 0.9, 0.99, 1.0]))
 def test_at_least_the_wanted_share_is_within_the_threshold(distances: list[float], share_within: float) -> None:
     above = novelty.threshold(np.array(distances), share_within=share_within)

@@ -22,7 +22,7 @@ def at(is_case: NDArray[np.bool_], scores: NDArray[Any], threshold: float) -> tu
     return float(present[is_case].mean()), float((~present)[~is_case].mean())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(scored)
 def test_youdens_point_is_the_best_of_all_that_could_be_tried(rows: list[tuple[bool, int]]) -> None:
     is_case, scores = split(rows)
@@ -34,7 +34,7 @@ def test_youdens_point_is_the_best_of_all_that_could_be_tried(rows: list[tuple[b
     assert point.sensitivity + point.specificity == pytest.approx(best)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(scored, st.sampled_from([0.1, 0.5, 0.9, 1.0]))
 def test_a_wanted_sensitivity_is_reached_at_the_highest_specificity(rows: list[tuple[bool, int]], wanted: float) -> None:
     is_case, scores = split(rows)
@@ -94,7 +94,7 @@ def test_the_interval_of_a_share_is_wilsons_as_published(count: int, of: int, lo
     assert (round(found.lower, 4), round(found.upper, 4)) == (lower, upper)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 300), st.data())
 def test_a_share_lies_within_its_own_interval(of: int, data: Any) -> None:
     found = share("share", data.draw(st.integers(0, of)), of)

@@ -22,7 +22,7 @@ def skew(rows: Rows) -> float:
     return float(VALUES[rows].std() / VALUES[rows].mean())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.sampled_from("abcdef"), min_size=2, max_size=30).filter(lambda names: len(set(names)) > 1), st.integers(0, 1000))
 def test_a_group_is_drawn_whole_or_not_at_all(names: list[str], seed: int) -> None:
     groups = np.array(names)
@@ -35,7 +35,7 @@ def test_a_group_is_drawn_whole_or_not_at_all(names: list[str], seed: int) -> No
         assert sum(counts.pop() for counts in drawn.values()) == len(set(names))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 5), min_size=2, max_size=30).filter(lambda numbers: len(set(numbers)) > 1))
 def test_the_jackknife_leaves_each_group_out_once(numbers: list[int]) -> None:
     groups = np.array(numbers)

@@ -102,7 +102,7 @@ def test_noise_and_shift_go_by_each_columns_own_spread() -> None:
 
 
 @pytest.mark.parametrize("perturbation", [Noise(per="all"), Shift(per="all"), Missing(fill=0)])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(level=st.floats(0, 1))
 def test_pixels_stay_pixels(perturbation: Noise | Shift | Missing, level: float) -> None:
     perturbed = perturbation.apply(IMAGES, level, np.random.default_rng(1))

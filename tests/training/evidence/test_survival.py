@@ -34,7 +34,7 @@ def drawn(seed: int, items: int, *, censored: bool = True) -> tuple[Followed, Cu
     return Followed(time_days=np.minimum(times, ends), event=times <= ends), curves
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seen, st.integers(0, 9))
 def test_the_weights_add_up_to_what_kaplan_and_meier_find_also_with_ties(rows: list[tuple[int, bool]], day: int) -> None:
     followed = of(rows)
@@ -49,7 +49,7 @@ def test_the_weights_add_up_to_what_kaplan_and_meier_find_also_with_ties(rows: l
     assert weights[~by_then].sum() / len(weights) == pytest.approx(kaplan_meiers)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seen, st.integers(0, 1000))
 def test_the_area_at_a_time_is_the_slow_sum_over_pairs(rows: list[tuple[int, bool]], seed: int) -> None:
     followed = of([*rows, (1, True), (10, False)])

@@ -29,7 +29,7 @@ def continuous(seed: int, rows: int, missing: float, *, last: float = 3) -> NDAr
     return values
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     seed=st.integers(0, 10_000),
     missing=st.floats(0.1, 0.8),
@@ -58,7 +58,7 @@ def test_on_real_tumours_it_is_the_librarys(tumours: tuple[list[str], NDArray[An
     np.testing.assert_allclose(made, KNNImputer(weights=weights).fit_transform(scaled), rtol=1e-6, atol=1e-6)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.data(), st.sampled_from(["uniform", "distance"]))
 def test_the_graph_and_the_library_agree_where_donors_are_equally_far(data: st.DataObject, weights: Weights) -> None:
     cells = st.sampled_from([0.0, 1.0, 2.0, math.nan])

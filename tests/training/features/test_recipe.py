@@ -84,7 +84,7 @@ def test_the_graph_agrees_with_the_libraries(agree: Agree, fitted: Fitted, recor
     agree(fitted, served, layer)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(chosen=st.lists(st.integers(0, 101), min_size=1, max_size=6), data=st.data())
 def test_they_agree_whatever_is_missing(agree: Agree, fitted: Fitted, served: NDArray[Any], layer: Any, chosen: list[int], data: Any) -> None:  # noqa: PLR0917 - fixtures
     missing = data.draw(arrays(np.bool_, (len(chosen), 11)))

@@ -59,7 +59,7 @@ def ecg() -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize("measure", EACH.values(), ids=EACH)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(values=series, fill_gaps=st.booleans())
 def test_the_graph_agrees_with_the_library(measure: Measure, values: NDArray[Any], fill_gaps: bool) -> None:
     agree(of(measure, values, fill_gaps=fill_gaps), values)
@@ -131,7 +131,7 @@ def test_energies_are_those_of_the_librarys_coefficients_the_finest_first(ecg: N
     assert made[0] == pytest.approx([np.square(fine).sum(), np.square(coarse).sum(), np.square(left).sum()])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(values=arrays(np.float64, (1, 20, 1), elements=st.integers(-100, 100).map(float) | st.just(math.nan)))
 def test_a_summary_is_what_numpy_and_scipy_say_of_what_is_there(values: NDArray[Any]) -> None:
     made = of(Summary(sampling_hz=4), values).transform(values)[0]
@@ -194,7 +194,7 @@ def test_too_few_beats_have_no_variability(intervals: NDArray[Any], missing: lis
     agree(features, intervals)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(values=arrays(np.float64, (2, 12, 2), elements=st.integers(-9, 9).map(float) | st.just(math.nan)))
 def test_gaps_are_closed_as_numpy_does(values: NDArray[Any]) -> None:
     # The greatest of twelve values, closed gaps included, by windows of two: gaps inside, at either end, and nothing but gaps.

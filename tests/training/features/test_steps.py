@@ -66,7 +66,7 @@ def noisy(seed: int, rows: int, missing: float) -> NDArray[Any]:
 
 
 @pytest.mark.parametrize("step", EACH.values(), ids=EACH)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(fitted_to=tables(7), served=tables(4))
 def test_the_graph_agrees_with_the_library(agree: Agree, step: Step, fitted_to: NDArray[Any], served: NDArray[Any]) -> None:
     try:
@@ -79,7 +79,7 @@ def test_the_graph_agrees_with_the_library(agree: Agree, step: Step, fitted_to: 
     agree(fitted, np.vstack([served, fitted_to]))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10_000), missing=st.floats(0, 0.6), within_seen=st.booleans(), rounds=st.integers(1, 4))
 def test_iterative_imputation_is_replayed(agree: Agree, seed: int, missing: float, within_seen: bool, rounds: int) -> None:
     step = Impute(by="iterative", within_seen=within_seen, rounds=rounds)
@@ -91,7 +91,7 @@ def test_iterative_imputation_is_replayed(agree: Agree, seed: int, missing: floa
     agree(fitted, np.full((2, 4), np.nan))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(fitted_to=tables(9), served=tables(4), keep=st.booleans(), count=st.integers(1, 3))
 def test_components_are_the_librarys(agree: Agree, fitted_to: NDArray[Any], served: NDArray[Any], keep: bool, count: int) -> None:
     step = PrincipalComponents(count=count, columns=("a", "b", "d"), keep=keep)
@@ -102,7 +102,7 @@ def test_components_are_the_librarys(agree: Agree, fitted_to: NDArray[Any], serv
     agree(fitted, served)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(served=arrays(np.float32, (5, 2), elements=st.sampled_from([0.0, 1.0, 2.0, 3.0, -1.0, 0.5, math.nan])))
 def test_a_category_that_isnt_known_is_no_category(agree: Agree, served: NDArray[Any]) -> None:
     step = OneHot(columns=("colour", "side"), categories=(("red", "blue", "green"), ("left", "right")))
@@ -115,7 +115,7 @@ def test_a_category_that_isnt_known_is_no_category(agree: Agree, served: NDArray
     agree(fitted, served)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(served=arrays(np.float32, (5, 2), elements=st.floats(-2, 2.0**100, width=32) | st.sampled_from([-1.0, math.nan])))
 def test_a_logarithm_that_there_isnt_is_missing(agree: Agree, served: NDArray[Any]) -> None:
     fitted = Recipe(steps=(Log1p(columns=("y",)),)).fit(("x", "y"), np.array([[-5.0, 3.0]]), None, seed=1)

@@ -57,7 +57,7 @@ def test_the_newest_is_read_and_the_one_before_is_kept(tmp_path: Path) -> None:
     assert len(files(tmp_path)) == 2
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_one_is_set_aside_with_a_word_and_the_one_before_is_used(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     folder = tmp_path_factory.mktemp("damaged")

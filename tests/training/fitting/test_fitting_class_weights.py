@@ -18,7 +18,7 @@ def weights(labels: Any, class_weights: Any, own: Any = None) -> NDArray[Any]:
     return source.weights
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=30))
 def test_balanced_weights_are_those_of_scikit_learn(labels: list[int]) -> None:
     assert weights(labels, "balanced") == pytest.approx(compute_sample_weight("balanced", labels), rel=1e-6)

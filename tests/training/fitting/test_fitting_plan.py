@@ -60,7 +60,7 @@ def test_declaring_a_plan_imports_no_keras() -> None:
     assert done.stdout == "set()\n"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     values=st.lists(st.floats(-10, 10, width=16) | st.just(math.nan), min_size=1, max_size=12),
     mode=st.sampled_from(["min", "max"]),

@@ -55,7 +55,7 @@ def test_an_epoch_is_all_items_in_an_order_that_is_a_function_of_seed_and_number
 
 
 @each_kind
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(number=st.integers(0, 3), first=st.integers(0, 5))
 def test_an_epoch_that_is_gone_on_with_has_the_batches_that_were_left(make: Callable[[], Source], number: int, first: int) -> None:
     assert order(make(), number, seed=7, first=first) == order(make(), number, seed=7)[first:]

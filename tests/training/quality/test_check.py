@@ -231,7 +231,7 @@ cell = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.fixed_dictionaries(dict.fromkeys(ROW, cell)), min_size=1, max_size=6))
 def test_whatever_stands_there_each_row_is_in_one_part_and_the_clean_ones_are_as_declared(rows: list[dict[str, Any]]) -> None:
     frame = of(*rows, {})
@@ -246,7 +246,7 @@ def test_whatever_stands_there_each_row_is_in_one_part_and_the_clean_ones_are_as
     pd.testing.assert_frame_equal(again.clean, checked.clean)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from(list(ROW)), st.text(alphabet="QXZ", min_size=3, max_size=12), min_size=1))
 def test_no_report_holds_what_stood_in_a_cell(secrets: dict[str, str]) -> None:
     checked = check(LABS, of({}, secrets), file=FILE)

@@ -191,7 +191,7 @@ def test_a_folder_without_files_is_a_fault_and_one_that_is_not_there_an_error(re
         CsvFiles(root=tmp_path / "gone", parts=PARTS).shards()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     cells=st.lists(st.tuples(st.integers(-1000, 1000), st.text(st.sampled_from('a",\n\r é'), max_size=6)), min_size=1, max_size=20),
     shard_bytes=st.integers(1, 60),
@@ -215,7 +215,7 @@ def test_whatever_a_csv_writer_writes_is_read_from_any_record_on(
     assert sum(len(block["n"]) for block in resumed if isinstance(block, dict)) == max(0, last - start)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(content=st.text(st.sampled_from('a1",\n\r'), max_size=60), shard_bytes=st.integers(1, 30))
 def test_how_much_is_read_at_a_time_changes_nothing(tmp_path_factory: pytest.TempPathFactory, read: Any, content: str, shard_bytes: int) -> None:
     path = tmp_path_factory.getbasetemp() / "fuzzed.csv"

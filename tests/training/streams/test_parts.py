@@ -72,7 +72,7 @@ def test_one_pass_gives_what_the_parts_give_by_themselves(table: CsvFiles) -> No
         assert dict(enumerate(items)) == dict.fromkeys(range(len(items)), 0) | shards[name]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(validation=st.floats(0.05, 0.4), held_out=st.floats(0.05, 0.5), seed=st.integers(0, 2**64 - 1))
 def test_the_parts_have_their_shares_to_within_chance(table: CsvFiles, validation: float, held_out: float, seed: int) -> None:
     parts = ByPatient(source=table, patients=Patients(array="patient"), validation=validation, held_out=held_out, seed=seed)

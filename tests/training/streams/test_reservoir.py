@@ -25,7 +25,7 @@ def drawn(count: int, *, items: int, seed: int, block: int) -> list[int]:
     return found["number"].tolist()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(count=st.integers(1, 60), items=st.integers(1, 40), seed=st.integers(0, 9), block=st.integers(1, 61))
 def test_so_many_different_items_are_drawn_whatever_blocks_they_come_in(count: int, items: int, seed: int, block: int) -> None:
     found = drawn(count, items=items, seed=seed, block=block)

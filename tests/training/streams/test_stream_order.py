@@ -24,7 +24,7 @@ def given_by(order: Order, start: int = 0, quarantine: Quarantine | None = None)
     return [number for chunk in chunks for number in chunk["number"].tolist()]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(good=SHARDS, buffer=st.integers(1, 12), workers=st.integers(1, 3), seed=st.none() | st.integers(0, 3))
 def test_each_item_goes_to_exactly_one_worker(numbers: Any, good: list[list[bool]], buffer: int, workers: int, seed: int | None) -> None:
     source = numbers(good=good, buffer=buffer)
@@ -37,7 +37,7 @@ def test_each_item_goes_to_exactly_one_worker(numbers: Any, good: list[list[bool
     assert [order.items() for order in orders] == [len(share) for share in shares]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(good=SHARDS, buffer=st.integers(1, 12), start=st.integers(0, 40), seed=st.none() | st.integers(0, 3), is_surveyed=st.booleans())
 def test_a_resumed_epoch_gives_exactly_the_rest(
     numbers: Any, good: list[list[bool]], buffer: int, start: int, seed: int | None, *, is_surveyed: bool
