@@ -88,8 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_data(publishing)
     _add_stable(publishing)
     publishing.add_argument("--to", type=Path, required=True, help="the model repository to publish into; made where there is none")
-    search.add_command(commands)
-    drift.add_command(commands)
+    search.add_command(commands, _jobs())
+    drift.add_command(commands, _jobs())
     measured = commands.add_parser("table", help="what the newest version of each job showed and cost, in Markdown")
     measured.add_argument("--repository", type=Path, required=True, help="the model repository's folder")
     sampling = commands.add_parser("samples", help="write held-out items as files to send")
@@ -163,9 +163,9 @@ def _run(arguments: argparse.Namespace) -> bool:
                 )  # fmt: skip
         case "search", Job():
             with quiet():
-                return search.run(arguments, say)
+                return search.run(job, arguments, say)
         case "drift", Job():
-            return drift.run(arguments, _say)
+            return drift.run(job, arguments, _say)
         case "samples", Job():
             write_samples(job, arguments.out, arguments.count)
     return True

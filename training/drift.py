@@ -5,7 +5,7 @@ same schema. Outcomes aren't asked for, for those of new patients aren't known y
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,21 +125,17 @@ def report(job: Job, file: Path, found: Drift, drop: Drop) -> str:
     )
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", jobs: Iterable[str]) -> None:
     """Adds `drift` to the commands; `run` is what it does."""
-    from training.jobs import JOBS  # noqa: PLC0415 - as above
-
     drifting = commands.add_parser("drift", help="hold a new drop of a job's table against what the job learns from")
-    drifting.add_argument("job", choices=JOBS)
+    drifting.add_argument("job", choices=jobs)
     drifting.add_argument("--data", type=Path, required=True, help="the new drop, .csv or .parquet, with the columns of the job's table")
     drifting.add_argument("--report", type=Path, help="an HTML file to write what was found to")
 
 
-def run(arguments: argparse.Namespace, say: Say) -> bool:
+def run(job: Job, arguments: argparse.Namespace, say: Say) -> bool:
     """Compares as the command asks; returns whether nothing has drifted. Raises as `against` does, and OSError where the report can't be written."""
-    from training.jobs import JOBS  # noqa: PLC0415 - as above
-
-    job, file = JOBS[arguments.job], arguments.data
+    file = arguments.data
     found, drop = against(job, file)
     say(f"{file.name}: {drop}")
     for said in (fault.as_text(drop.faults), _aligned(found.as_table())):

@@ -13,7 +13,7 @@ A trial is given up where half of those before were better by then (`search_prun
 import argparse
 import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,23 +68,18 @@ def search(job: Job, data: Dataset, space: Space, *, trials: int, storage: Path 
         return _Search(task=task, data=data, space=space, study=kept, checkpoints=checkpoints, say=say).to_the_end(trials)
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", jobs: Iterable[str]) -> None:
     """Adds `search` to the commands; `run` is what it does."""
-    from training.jobs import JOBS  # noqa: PLC0415 - `main` tells what a declaration raises
-
     searching = commands.add_parser("search", help="look for better settings of a job's plan, on validation items")
-    searching.add_argument("job", choices=JOBS)
+    searching.add_argument("job", choices=jobs)
     searching.add_argument("--trials", type=at_least(1), default=20, help="how many, those that were done before included (default: 20)")
     # One to fit and one to validate.
     searching.add_argument("--limit", type=at_least(2), help="fit to and validate on this many items only")
     searching.add_argument("--storage", type=Path, help="a folder that a search which was killed goes on from; made where there is none")
 
 
-def run(arguments: argparse.Namespace, say: Say) -> bool:
+def run(job: Job, arguments: argparse.Namespace, say: Say) -> bool:
     """Searches as the command asks; returns whether the job could be searched. Raises as `search` does."""
-    from training.jobs import JOBS  # noqa: PLC0415 - as above
-
-    job = JOBS[arguments.job]
     try:
         task = _planned(job)
     except NothingToSearch as error:

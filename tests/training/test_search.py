@@ -312,7 +312,7 @@ def test_a_space_around_a_plan_of_one_epoch_and_a_batch_of_one_can_be_made() -> 
 
 def _arguments(*given: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    add_command(parser.add_subparsers(dest="command", required=True))
+    add_command(parser.add_subparsers(dest="command", required=True), JOBS)
     return parser.parse_args(["search", *given])
 
 
@@ -323,7 +323,7 @@ def test_the_command_searches_the_space_that_a_job_declares(monkeypatch: pytest.
     monkeypatch.setitem(JOBS, "told", declared)
     said: list[str] = []
 
-    assert run(_arguments("told", "--trials", "1"), said.append)
+    assert run(JOBS["told"], _arguments("told", "--trials", "1"), said.append)
 
     assert said[1].startswith("trial 1/1: clip_norm None  learning_rate 0.01  batch_size 8: ")
 
@@ -333,7 +333,7 @@ def test_the_command_searches_a_job_and_keeps_what_it_tried(tmp_path: Path, monk
     monkeypatch.setitem(JOBS, "told", told.job())
     said: list[str] = []
 
-    assert run(_arguments("told", "--trials", "2", "--limit", "20", "--storage", str(tmp_path)), said.append)
+    assert run(JOBS["told"], _arguments("told", "--trials", "2", "--limit", "20", "--storage", str(tmp_path)), said.append)
 
     assert said[0] == "20 items of made up to train on, 20 to compare by"
     assert [line.split(":")[0] for line in said[1:3]] == ["trial 1/2", "trial 2/2"]
@@ -404,7 +404,7 @@ def test_a_trial_is_given_up_where_optunas_median_pruner_would(before: list[list
 def test_the_command_says_why_a_treatment_is_not_searched() -> None:
     said: list[str] = []
 
-    assert not run(_arguments("hiv-treatment"), said.append)
+    assert not run(JOBS["hiv-treatment"], _arguments("hiv-treatment"), said.append)
     assert said == ["there is nothing to search in hiv-treatment: a task of the kind Treatment has no plan, for it isn't fitted by epochs"]
 
 
