@@ -10,7 +10,7 @@ import msgspec
 from medserve.repository import EXTRA, RepositoryError, version_folder, versions
 from training import gates
 from training.evaluate import Figure
-from training.report.figures import verdict
+from training.report.figures import verdict, with_ends
 
 FILE = "medserve_training.json"
 
@@ -179,4 +179,4 @@ def _beside(baseline: Figure, summary: Summary) -> str:
 
 
 def _with_interval(figure: Figure) -> str:
-    return f"{figure.name} {figure.value:.4g} ({figure.lower:.4g} to {figure.upper:.4g})"
+    return f"{figure.name} {with_ends(figure)}"

@@ -196,7 +196,7 @@ class Classification:
 
     def _by_level(self, said: NDArray[Any], data: "Dataset") -> list[subgroups.Level]:
         is_right = said.argmax(axis=1) == data.held_out.targets
-        return subgroups.by_level("accuracy", is_right, data.held_out.attributes, by_patient(data.held_out, self.seed))
+        return subgroups.by_level(self.told_by_group, is_right, data.held_out.attributes, by_patient(data.held_out, self.seed))
 
     def _robustness(self, calibrated: "keras.Model", data: "Dataset") -> list[robustness.Robustness]:
         if not self.perturbations:

@@ -264,7 +264,7 @@ class Survival:
 
     def _by_level(self, followed: Followed, curves: Curves, data: "Dataset", bootstrap: Bootstrap) -> list[subgroups.Level]:
         statistic = survival.area_at(followed, curves, self.horizon_days)
-        return subgroups.by_level(self._auroc, statistic, data.held_out.attributes, bootstrap)
+        return subgroups.by_level(self.told_by_group, statistic, data.held_out.attributes, bootstrap)
 
     def _robustness(self, ask: Ask, followed: Followed, data: "Dataset") -> list[robustness.Robustness]:
         if not self.perturbations:
