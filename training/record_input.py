@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medserve.v1 import manifest_input_pb2, tensor_pb2
+from training.quality.check import numbers_of
 from training.quality.schema import Field, OutOfRange, Schema
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ def input_spec(schema: Schema, *, description: str) -> manifest_input_pb2.InputS
 
 def inputs_of(schema: Schema, clean: "pd.DataFrame") -> NDArray[np.float32]:
     """A checked table as a request's tensors: float32 [rows, fields], a category as its place among the field's, NaN where a value is missing."""
-    columns = [_column(field, clean[field.name]) for field in schema.fields]
-    return np.column_stack(columns).astype(np.float32)
+    return numbers_of(schema.fields, clean).astype(np.float32)
 
 
 def table_of(schema: Schema, inputs: NDArray[Any]) -> "pd.DataFrame":
@@ -73,14 +73,7 @@ def _feature(field: Field) -> manifest_input_pb2.FeatureSpec:
     )
 
 
-def _column(field: Field, column: Any) -> NDArray[np.float64]:  # noqa: ANN401 - pandas' columns differ by their types
-    if not field.categories:
-        return np.asarray(column, np.float64)
-    codes = np.asarray(column.cat.codes, np.float64)
-    return np.where(codes < 0, np.nan, codes)
-
-
-def _cells(field: Field, numbers: NDArray[np.float64]) -> Any:  # noqa: ANN401 - as above
+def _cells(field: Field, numbers: NDArray[np.float64]) -> Any:  # noqa: ANN401 - pandas' columns differ by their types
     import pandas as pd  # noqa: PLC0415 - slow to import
 
     if not field.categories:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from training.quality.schema import Field, Schema
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Checked", "Fault", "Reason", "Refused", "check", "records"]
+__all__ = ["Checked", "Fault", "Reason", "Refused", "check", "numbers_of", "records"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -137,6 +137,18 @@ def _not_as_declared(schema: Schema, typed: "pd.DataFrame") -> Iterator[tuple[in
         return
     for column, rule, row in zip(cases["column"], cases["check"], cases["index"], strict=True):
         yield int(row), str(column), Reason.MISSING if rule == "not_nullable" else Reason(rule)
+
+
+def numbers_of(fields: Sequence[Field], clean: "pd.DataFrame") -> NDArray[np.float64]:
+    """Of the clean rows, [rows, fields], a category as its place among the field's; NaN where nothing stands."""
+    return np.column_stack([_numbers_in(field, clean[field.name]) for field in fields])
+
+
+def _numbers_in(field: Field, column: Any) -> NDArray[np.float64]:  # noqa: ANN401 - pandas' columns differ by their types
+    if not field.categories:
+        return np.asarray(column, np.float64)
+    codes = np.asarray(column.cat.codes, np.float64)
+    return np.where(codes < 0, np.nan, codes)
 
 
 def _with_categories(schema: Schema, typed: "pd.DataFrame") -> "pd.DataFrame":

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from medserve.repository import flush
 from training.quality.fault import Fault
 from training.streams.quarantine import Quarantine
-from training.streams.source import STRING, Items, Shard, Source, Spec, files_of
+from training.streams.source import STRING, Items, Shard, Source, Spec, count_of, files_of
 from training.streams.survey import Survey
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _write(path: Path, source: Source, identity: str) -> Survey:
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, pa.schema(_fields(spec))) as writer:
         for items in _in_blocks(source, shards, quarantine):
             writer.write_batch(_batch(items, spec))
-            counts.append(len(next(iter(items.values()))))
+            counts.append(count_of(items))
     files, lost = files_of(shards)
     return Survey(
         identity=identity,
@@ -176,7 +176,7 @@ def _in_blocks(source: Source, shards: Sequence[Shard], quarantine: Quarantine) 
             if isinstance(block, Fault):
                 quarantine.add(block)
                 continue
-            found = len(next(iter(block.values())))
+            found = count_of(block)
             begin = 0
             while begin < found:
                 taken = min(size - count, found - begin)

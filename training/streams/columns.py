@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from training.quality.check import check
+from training.quality.check import check, numbers_of
 from training.quality.fault import Fault, Reason
 from training.quality.schema import Field, Schema
 from training.streams.source import STRING, Spec
@@ -176,11 +176,7 @@ def _check(table: "pa.Table", part: Part, array: NDArray[Any], *, file: str, row
     frame = pd.DataFrame(columns)
     frame.index = pd.Index(rows - 1, dtype="int64")
     checked = check(Schema(name=part.name, fields=part.fields), frame, file=file)
-    clean = np.isin(rows, checked.clean.index + 1)
-    for place, field in enumerate(part.fields):
-        cells = checked.clean[field.name]
-        values = np.where(cells.cat.codes >= 0, cells.cat.codes, np.nan) if field.categories else cells.to_numpy()
-        array[clean, place] = values
+    array[np.isin(rows, checked.clean.index + 1)] = numbers_of(part.fields, checked.clean)
     return [*faults, *checked.faults]
 
 

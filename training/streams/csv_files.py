@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from training.quality.fault import Fault, Reason
 from training.streams import csv_records
 from training.streams.columns import Part, columns_of, items_of, require_parts
-from training.streams.source import Items, Shard, Spec, digest, names_of, path_of, require_counts
+from training.streams.source import Items, Shard, Spec, count_of, digest, names_of, path_of, require_counts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -108,7 +108,7 @@ class CsvFiles:
         yield from (fault for fault in sorted([*faults, *more], key=_row) if _row(fault) > shard.first + start)
         if is_seen is not None:
             items = {name: array[~is_seen] for name, array in items.items()}
-        if len(next(iter(items.values()))):
+        if count_of(items):
             yield items
 
     @cached_property

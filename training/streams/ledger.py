@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.quality.fault import Fault, Reason
+from training.streams.columns import out_of_bounds
 from training.streams.parts import NAMES, Block, Parts
-from training.streams.source import count, located
+from training.streams.source import count_of, located
 
 _TRAINING, _, _HELD_OUT = range(len(NAMES))
 _CHUNK = 1 << 16
@@ -40,7 +41,7 @@ class Ledger:
         room = records if looks_for_copies else 0
         self._looks = looks_for_copies
         self._keys, self._labels, self._parts = np.empty(room, np.uint64), np.empty(room, np.uint32), np.empty(room, np.int8)
-        self._last_class = np.iinfo(np.int64).max if classes is None else classes - 1
+        self._last_class = None if classes is None else classes - 1
         # Items of no class, and of which part they are.
         self._without_class: list[tuple[NDArray[np.int64], NDArray[np.int8], Reason]] = []
         # How many items each shard of each source has, in the order in which they were read.
@@ -53,12 +54,11 @@ class Ledger:
 
     def add(self, block: Block, inputs: str, targets: Sequence[str]) -> NDArray[np.int64]:
         """Takes a block in, and returns its items' numbers. A class below 0 is none, nor is one beyond the last."""
-        found = count(block.items)
+        found = count_of(block.items)
         items = np.arange(self._count, self._count + found)
         labels = [block.items[name] for name in targets]
         if len(labels) == 1 and labels[0].dtype.kind == "i":
-            flat = labels[0].reshape(found, -1)
-            for is_wrong, reason in ((flat < 0, Reason.BELOW_MINIMUM), (flat > self._last_class, Reason.ABOVE_MAXIMUM)):
+            for reason, is_wrong in out_of_bounds(labels[0].reshape(found, -1), 0, self._last_class).items():
                 if (wrong := is_wrong.any(axis=1) & (block.parts >= 0)).any():
                     self._without_class.append((items[wrong], block.parts[wrong], reason))
         if self._looks:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from training.quality.fault import Fault
 from training.streams.quarantine import Quarantine
-from training.streams.source import Items, Shard, Source, Spec
+from training.streams.source import Items, Shard, Source, Spec, count_of
 from training.streams.survey import Survey
 
 _CHUNK_BYTES = 1 << 20
@@ -143,7 +143,7 @@ class _Window:
 
     def take(self, block: Items) -> Items | None:
         """Takes what there is room for, and returns the rest."""
-        count = min(_count(block), self._size - self._held)
+        count = min(count_of(block), self._size - self._held)
         for name, room in self._room.items():
             if self._spec[name].is_open:
                 for place in range(count):
@@ -151,7 +151,7 @@ class _Window:
             else:
                 room[self._held : self._held + count] = block[name][:count]
         self._held += count
-        return {name: array[count:] for name, array in block.items()} if count < _count(block) else None
+        return {name: array[count:] for name, array in block.items()} if count < count_of(block) else None
 
     def shuffled(self, seed: Sequence[int], seen: int) -> Iterator[dict[str, NDArray[Any]]]:
         """What it holds in the seed's order, without the first `seen`; then it is empty."""
@@ -178,7 +178,7 @@ def _blocks(source: Source, shards: Sequence[tuple[Shard, int | None]], skipped:
             if isinstance(block, Fault):
                 quarantine.add(block)
                 continue
-            count = _count(block)
+            count = count_of(block)
             read += count
             left_out = min(skipped, count)
             skipped -= left_out
@@ -191,7 +191,7 @@ def _blocks(source: Source, shards: Sequence[tuple[Shard, int | None]], skipped:
 
 def _pieces(block: Items, spec: Mapping[str, Spec]) -> Iterator[dict[str, NDArray[Any]]]:
     step = _chunk_items(spec)
-    for begin in range(0, _count(block), step):
+    for begin in range(0, count_of(block), step):
         yield {name: block[name][begin : begin + step] for name in spec}
 
 
@@ -200,7 +200,3 @@ def _chunk_items(spec: Mapping[str, Spec]) -> int:
     if any(one.is_open for one in spec.values()):
         return 1
     return max(1, min(_CHUNK_ITEMS, _CHUNK_BYTES // sum(one.item_bytes for one in spec.values())))
-
-
-def _count(block: Items) -> int:
-    return len(next(iter(block.values())))

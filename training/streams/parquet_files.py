@@ -14,7 +14,7 @@ import numpy as np
 
 from training.quality.fault import Fault, Reason
 from training.streams.columns import Part, columns_of, items_of, require_parts
-from training.streams.source import Items, Shard, Spec, digest, names_of, path_of, require_counts
+from training.streams.source import Items, Shard, Spec, count_of, digest, names_of, path_of, require_counts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -92,7 +92,7 @@ class ParquetFiles:
         rows = shard.first + first + np.arange(1, len(batch) + 1)
         items, faults = items_of(pa.Table.from_batches([batch]), self.parts, file=shard.file, rows=rows)
         yield from faults
-        if len(next(iter(items.values()))):
+        if count_of(items):
             yield items
 
     @cached_property

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from training.quality import cells
 from training.quality.fault import Fault, Reason
 from training.streams.cache import cached
-from training.streams.source import STRING, Items, Located, Shard, Source, Spec, count, located
+from training.streams.source import STRING, Items, Located, Shard, Source, Spec, count_of, located
 from training.streams.survey import Survey
 from training.streams.thinned import Thinned
 
@@ -262,7 +262,7 @@ class Given:
                     if isinstance(block, Fault):
                         tell(name, block)
                     else:
-                        yield Block(number, place, block, np.full(count(block), NAMES.index(name), np.int8))
+                        yield Block(number, place, block, np.full(count_of(block), NAMES.index(name), np.int8))
 
     def without(self, skipped: Sequence[Mapping[int, NDArray[np.int64]]]) -> Self:
         """Each set without its own."""

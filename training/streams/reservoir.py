@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.streams.source import Items, Spec
+from training.streams.source import Items, Spec, count_of
 
 
 class Reservoir:
@@ -44,7 +44,7 @@ class Reservoir:
 
     def add(self, block: Items) -> None:
         """Gives it some items; arrays that it has no room for are left."""
-        count = len(next(iter(block.values())))
+        count = count_of(block)
         numbers = self._seen + np.arange(count)
         places = np.where(numbers < self._items, numbers, self._random.integers(0, numbers + 1))
         # Of two for one place the later counts, which numpy doesn't promise of an assignment.

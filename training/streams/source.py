@@ -123,7 +123,7 @@ class Source(Protocol):
         """The shard's items in their own order, in blocks of one or more, without its first `start` records; and what is wrong, where it is met."""
 
 
-def count(items: Items) -> int:
+def count_of(items: Items) -> int:
     """How many there are."""
     return len(next(iter(items.values())))
 
@@ -157,7 +157,7 @@ def located(source: Source, shard: Shard, start: int = 0) -> Iterator[Located | 
             bad.add(block.row or 0)
             yield block
             continue
-        found = count(block)
+        found = count_of(block)
         rows = np.arange(row + 1, row + 1 + found + len(bad))
         rows = rows[~np.isin(rows, list(bad))][:found] if bad else rows
         row = int(rows[-1])

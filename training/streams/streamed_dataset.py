@@ -60,10 +60,14 @@ class Roles:
         """The targets' roles."""
         return self.targets if isinstance(self.targets, str) else self.targets.names or ()
 
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """The same, as a tuple also where there is one."""
+        return (self.learnt,) if isinstance(self.learnt, str) else self.learnt
+
     def specs(self, spec: Mapping[str, Spec]) -> dict[str, Spec]:
         """Of all these roles. Raises ValueError where items don't have one, or an attribute has bounds and is a text, or the other way round."""
-        targets = (self.learnt,) if isinstance(self.learnt, str) else self.learnt
-        names = (self.inputs, *targets, *self.attributes)
+        names = (self.inputs, *self.target_names, *self.attributes)
         if missing := [name for name in names if name not in spec]:
             message = f"roles: {', '.join(missing)}: not among {', '.join(spec)}"
             raise ValueError(message)
@@ -92,7 +96,7 @@ def streamed_dataset(
     In memory are then at most `sample` items to train on and `at_most` of each other part, with what reading takes; the weights are fitted to all
     items to train on. Which are drawn depends on `seed`. An item's patient is known by a number (`Patients.hashes`) and not by the ID. Besides, 13
     bytes an item are held while the files are read, and as many again at their end, to find items with equal inputs; `Ledger.left_out` says which of
-    them are left out of all parts. So is an item whose class is below 0.
+    them are left out of all parts. So is an item of no class.
 
     Args:
         parts: where the items come from.
@@ -164,9 +168,8 @@ class _Reading:
     def to_the_end(self) -> None:
         """Reads all. Raises Refused where a part has no items, and Leak."""
         others, leaks, first = None, 0, np.zeros(0, np.int64)
-        learnt = (self._roles.learnt,) if isinstance(self._roles.learnt, str) else self._roles.learnt
         for block in self.parts.read(self._tell):
-            whole = {**block.items, _NUMBER: self._ledger.add(block, self._roles.inputs, learnt)}
+            whole = {**block.items, _NUMBER: self._ledger.add(block, self._roles.inputs, self._roles.target_names)}
             if self.parts.patients is not None:
                 whole[_PATIENTS] = self.parts.hashes(block.items)
             for number, part in enumerate(NAMES):
@@ -200,10 +203,10 @@ class _Reading:
         listed = left.items[:_LISTED]
         faults = []
         for (source, file, row), reason in zip(self._ledger.where(listed, self.parts), left.reasons, strict=False):
-            is_label = reason in {Reason.CONFLICTING_LABEL, Reason.BELOW_MINIMUM, Reason.ABOVE_MAXIMUM}
-            learnt = self._roles.learnt
-            column = (learnt if isinstance(learnt, str) else ", ".join(learnt)) if is_label else None if row else self._roles.inputs
-            faults.append(_in_part(self.parts.sources[source][0], Fault(file=file, row=row, column=column, reason=reason)))
+            column = None if row else self._roles.inputs
+            if reason in {Reason.CONFLICTING_LABEL, Reason.BELOW_MINIMUM, Reason.ABOVE_MAXIMUM}:
+                column = ", ".join(self._roles.target_names)
+            faults.append(Fault(file=_file_of(self.parts.sources[source][0], file), row=row, column=column, reason=reason))
             self._quarantine.add(faults[-1])
         self._untold += len(left.items) - len(listed)
         for number, part in enumerate(NAMES):
@@ -267,13 +270,12 @@ class _Reading:
         return Section(title="The data as it was read", text=tuple(text), table=table, of_single_items=shown)
 
     def _tell(self, part: Name | None, fault: Fault) -> None:
-        self._quarantine.add(_in_part(part, fault))
+        self._quarantine.add(replace(fault, file=_file_of(part, fault.file)))
 
     def _such_as(self, items: NDArray[np.int64]) -> str:
         places = []
         for source, file, row in self._ledger.where(items, self.parts):
-            part = self.parts.sources[source][0]
-            places.append(f"{file}{'' if part is None else f' ({_WORDS[part]})'}{'' if row is None else f', record {row}'}")
+            places.append(f"{_file_of(self.parts.sources[source][0], file)}{'' if row is None else f', record {row}'}")
         return f": {'; '.join(places)}"
 
     def _faults(self) -> int:
@@ -283,9 +285,9 @@ class _Reading:
         return np.unique(np.concatenate([self.reservoirs[part].array(_PATIENTS) for part in parts]))
 
 
-def _in_part(part: Name | None, fault: Fault) -> Fault:
+def _file_of(part: Name | None, file: str) -> str:
     """Two folders may have files of one name."""
-    return fault if part is None else replace(fault, file=f"{fault.file} ({_WORDS[part]})")
+    return file if part is None else f"{file} ({_WORDS[part]})"
 
 
 def _look_at(worst: Tally) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from training.quality.fault import Fault, Reason
 from training.streams.quarantine import Quarantine
-from training.streams.source import Source, files_of
+from training.streams.source import Source, count_of, files_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +78,7 @@ def survey(source: Source, *, at_most: int = 10_000) -> Survey:
             if isinstance(block, Fault):
                 quarantine.add(block)
             else:
-                count += len(next(iter(block.values())))
+                count += count_of(block)
         counts.append(count)
     files, lost = files_of(shards)
     return Survey(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.quality.fault import Fault
-from training.streams.source import Items, Shard, Source, Spec, count
+from training.streams.source import Items, Shard, Source, Spec, count_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,13 +55,13 @@ class Thinned:
             if isinstance(block, Fault):
                 yield block
                 continue
-            is_kept = ~np.isin(np.arange(at, at + count(block)), skipped)
+            is_kept = ~np.isin(np.arange(at, at + count_of(block)), skipped)
             at += len(is_kept)
             if is_kept.any():
                 yield block if is_kept.all() else {name: array[is_kept] for name, array in block.items()}
 
     def _items(self, shard: Shard, start: int = 0) -> int:
-        return sum(count(block) for block in self.source.read(shard, start) if not isinstance(block, Fault))
+        return sum(count_of(block) for block in self.source.read(shard, start) if not isinstance(block, Fault))
 
     @cached_property
     def _by_shard(self) -> Mapping[Shard, NDArray[np.int64]]:
